@@ -1,0 +1,28 @@
+"""The same probability for every open arm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from sps_adaptive.allocation.bounds import share_equally
+from sps_adaptive.allocation.realisation import Realised
+from sps_adaptive.contracts import Look
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    from sps_adaptive.contracts import Array
+
+
+class Equal(Realised):
+    """Equal randomisation among the arms that are open: the benchmark of every adaptive rule."""
+
+    kind: Literal["equal"]
+
+    def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
+        """Return equal probabilities."""
+        return share_equally(is_open)
+
+    def probabilities(self, look: Look) -> Float[Array, "R A"]:
+        """Return equal probabilities for the arms still open."""
+        return share_equally(look.is_open)

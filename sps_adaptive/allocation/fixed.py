@@ -1,0 +1,48 @@
+"""A fixed ratio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from sps_adaptive.allocation.realisation import Realised
+from sps_adaptive.contracts import Look
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    from sps_adaptive.contracts import Array
+
+
+class Fixed(Realised):
+    """Randomisation in a stated ratio, for example 2:1:1; arms that close leave the ratio of the others as it is."""
+
+    kind: Literal["fixed"]
+    ratio: dict[str, Annotated[float, Field(gt=0, le=1000)]]
+    """Parts of each arm, by name."""
+
+    def bind(self, arms: tuple[str, ...]) -> FixedRatio:
+        """Return the rule for a trial with these arms."""
+        return FixedRatio(np.array([self.ratio[arm] for arm in arms]), self.block_length(len(arms)))
+
+
+class FixedRatio:
+    """A fixed ratio, with the arms in the order of the trial."""
+
+    def __init__(self, ratio: Float[Array, " A"], block: int) -> None:
+        self._ratio, self._block = ratio, block
+
+    def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
+        """Return the ratio among open arms."""
+        weights = np.where(is_open, self._ratio, 0.0)
+        return weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
+
+    def probabilities(self, look: Look) -> Float[Array, "R A"]:
+        """Return the ratio among the arms still open."""
+        return self.start(look.is_open, look.control)
+
+    def block_length(self, n_arms: int) -> int:
+        """Return the length of a randomisation block; 0 for independent draws."""
+        return self._block

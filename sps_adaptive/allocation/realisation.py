@@ -1,0 +1,28 @@
+"""From probabilities to patients (shared by the rules)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sps_adaptive.part import Part
+
+
+class Realised(Part):
+    """How allocation probabilities become a randomisation list.
+
+    In a small trial this matters: with 24 independent draws at probability 1/3 the number on an arm has a
+    standard deviation of 2.3 patients; with quotas each block holds the number that the probability asks
+    for, rounded up or down at random, so that it is right on average.
+    """
+
+    realisation: Literal["quota", "independent"] = "quota"
+    """`quota`: randomisation blocks that follow the probabilities as closely as whole patients allow
+    (permuted blocks, where they divide evenly); `independent`: a draw for each patient."""
+    block: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Patients in a randomisation block; left out: twice the number of arms. After each look a new block begins."""
+
+    def block_length(self, n_arms: int) -> int:
+        """Return the length of a randomisation block; 0 for independent draws."""
+        return 0 if self.realisation == "independent" else self.block or 2 * n_arms

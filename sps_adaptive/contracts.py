@@ -1,0 +1,238 @@
+"""The types and protocols of a simulated trial. Read this file first, `trial.py` second.
+
+Axes, always in this order: **R** replicates, **N** patients in order of enrolment, **A** arms,
+**V** visits, **K** looks, **C** covariates. Days are calendar days since the trial opened.
+Outcomes and posteriors are *oriented*: larger is better, whatever the scale of the endpoint; the
+endpoint turns them once on the way in and the tables once on the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+Array = NDArray[Any]
+
+DAYS_PER_MONTH = 365.25 / 12
+"""The length of a month, wherever months of a scenario become days."""
+
+
+class Cohort(NamedTuple):
+    """The patients who present themselves, and all about them that no decision of the trial can change."""
+
+    enrolled_at: Float[Array, "R N"]
+    """Day of enrolment, non-decreasing along N."""
+    site: Int[Array, "R N"]
+    """Index of the site that enrols the patient."""
+    dropout_at: Float[Array, "R N"]
+    """Day on which the patient would drop out; inf = never."""
+    covariates: Float[Array, "R N C"]
+    """Known at enrolment. At present the standard score of the baseline measurement (C = 1)."""
+    u_visit: Float[Array, "R N"]
+    """Uniform that places the assessment in its window."""
+    u_arm: Float[Array, "R N"]
+    """Uniform that deals the arm."""
+    u_block: Float[Array, "R N"]
+    """Uniform that rounds the quotas of a randomisation block; the first patient's counts."""
+    u_outcome: Mapping[str, Float[Array, "R N V"]]
+    """The patient's own luck, one entry per endpoint."""
+
+
+class Potential(NamedTuple):
+    """What would happen to each patient on each arm. Made once per truth, before the trial starts.
+
+    This is the only place where the truth enters: nothing after it sees a truth.
+    """
+
+    value: Float[Array, "R N A V"]
+    """Oriented outcome."""
+    known_at: Float[Array, "R N #A V"]
+    """Day on which it is assessed, inf = never; the axis A has length 1 where the arm does not matter."""
+
+
+class Outcome(NamedTuple):
+    """What happens to each patient, given the arms they were dealt."""
+
+    value: Float[Array, "R N V"]
+    known_at: Float[Array, "R N V"]
+
+
+class Snapshot(NamedTuple):
+    """What can be known on a day: no truth, no future, no outcome that was not observed."""
+
+    day: Float[Array, " R"]
+    arm: Int[Array, "R N"]
+    """Arm of each enrolled patient, -1 for those not yet enrolled."""
+    known: Bool[Array, "R N V"]
+    """Whether the outcome has been assessed."""
+    value: Float[Array, "R N V"]
+    """Oriented outcome where known, NaN elsewhere."""
+    covariates: Float[Array, "R N C"]
+    n_arms: int
+    n_enrolled: Int[Array, " R"]
+    n_known: Int[Array, " R"]
+    """Patients whose primary outcome (last visit) is known."""
+    n_pending: Int[Array, " R"]
+    """Enrolled, not yet assessed, not known to have dropped out."""
+
+
+class Posterior(Protocol):
+    """What the analysis believes about the arms, oriented: larger is better. Batched over R."""
+
+    def mean(self) -> Float[Array, "R A"]:
+        """Return the posterior mean of each arm."""
+        ...
+
+    def interval(self, level: float) -> Float[Array, "R A 2"]:
+        """Return the equal-tailed credible interval of each arm."""
+        ...
+
+    def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
+        """Return P(arm is the best of `among`); 0 outside it, rows sum to 1."""
+        ...
+
+    def prob_better(self, than: int, by: float = 0.0) -> Float[Array, "R A"]:
+        """Return P(arm - arm `than` > by) for each arm; for `than` itself 1 if by < 0, else 0."""
+        ...
+
+    def difference(self, than: int, level: float) -> Float[Array, "R A 3"]:
+        """Return mean and equal-tailed interval (mean, lower, upper) of arm - arm `than`; 0 for `than` itself."""
+        ...
+
+
+class Look(NamedTuple):
+    """All that a rule of the trial may see."""
+
+    k: int
+    """0 for the first scheduled look; for the final analysis the number of scheduled looks."""
+    n_looks: int
+    """Number of scheduled looks before the final analysis."""
+    patients: int
+    """Largest number of patients the trial may enrol."""
+    control: int
+    """Index of the control arm."""
+    n_enrolled: Int[Array, " R"]
+    n_known: Int[Array, " R"]
+    is_open: Bool[Array, "R A"]
+    """Arms that still take patients."""
+    posterior: Posterior
+
+    @property
+    def is_final(self) -> bool:
+        """Whether this is the analysis after everyone's follow-up."""
+        return self.k == self.n_looks
+
+
+class Stop(IntEnum):
+    """Why a trial stopped. The ids are stored."""
+
+    NO = 0
+    EFFICACY = 1
+    FUTILITY = 2
+
+
+class Verdict(NamedTuple):
+    """What a decision rule says at a look."""
+
+    stop: Int[Array, " R"]
+    """A `Stop` for each replicate."""
+    close: Bool[Array, "R A"]
+    """Arms that take no more patients."""
+    claim: Bool[Array, "R A"]
+    """Arms declared effective."""
+
+    @classmethod
+    def silent(cls, look: Look) -> Verdict:
+        """Return the verdict that changes nothing."""
+        nothing = np.zeros(look.is_open.shape, bool)
+        return cls(np.zeros(len(nothing), np.int8), nothing, nothing)
+
+
+class Endpoint(Protocol):
+    """How outcomes arise, and in which direction they are good."""
+
+    def potential(self, cohort: Cohort, name: str, arms: tuple[str, ...], truth: Any) -> Potential:
+        """Return what would happen to each patient on each arm."""
+        ...
+
+    def true_means(self, cohort: Cohort, arms: tuple[str, ...], truth: Any) -> Float[Array, " A"]:
+        """Return the oriented true value of each arm, averaged over the patients where it changes with time."""
+        ...
+
+    def natural(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Turn oriented values back into the endpoint's own scale."""
+        ...
+
+    def natural_difference(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Turn oriented differences back into the endpoint's own scale."""
+        ...
+
+
+class AnalysisModel(Protocol):
+    """How outcomes are analysed, batched over replicates."""
+
+    def fit(self, snapshot: Snapshot) -> Posterior:
+        """Return the posterior given what is known."""
+        ...
+
+
+class LookSchedule(Protocol):
+    """When the data are looked at."""
+
+    def n_looks(self, patients: int) -> int:
+        """Return the number of looks before the final analysis."""
+        ...
+
+    def day(self, index: int, cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
+        """Return the calendar day of a look; inf where it never comes."""
+        ...
+
+
+class AllocationRule(Protocol):
+    """With which probabilities the next patients are randomised."""
+
+    def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
+        """Return the probabilities before any look."""
+        ...
+
+    def probabilities(self, look: Look) -> Float[Array, "R A"]:
+        """Return the probabilities after a look: rows sum to 1, closed arms get 0."""
+        ...
+
+    def block_length(self, n_arms: int) -> int:
+        """Return the length of a randomisation block; 0 for independent draws."""
+        ...
+
+
+class DecisionRule(Protocol):
+    """What is decided at a look. The order of the rules in the file is their order of precedence."""
+
+    at_final: ClassVar[bool]
+    """Whether the rule also speaks at the final analysis."""
+
+    def verdict(self, look: Look) -> Verdict:
+        """Return what the rule says."""
+        ...
+
+
+class Design(NamedTuple):
+    """One trial design, ready to run: the pieces of a scenario, composed and oriented."""
+
+    arms: tuple[str, ...]
+    control: int
+    patients: int
+    endpoint_name: str
+    endpoint: Endpoint
+    model: AnalysisModel
+    schedule: LookSchedule
+    allocation: AllocationRule
+    decisions: tuple[DecisionRule, ...]
+    efficacy_margin: float
+    """The margin by which an arm must beat control to count as effective."""

@@ -1,0 +1,13 @@
+"""What is decided at a look."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sps_adaptive.decisions.drop_arm import DropArm
+from sps_adaptive.decisions.efficacy import Efficacy
+from sps_adaptive.decisions.futility import Futility
+
+DecisionKind = Annotated[Efficacy | Futility | DropArm, Field(discriminator="kind")]
+
+__all__ = ["DecisionKind", "DropArm", "Efficacy", "Futility"]

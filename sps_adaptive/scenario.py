@@ -1,0 +1,370 @@
+"""A scenario: the YAML file as one object, composed, checked and ready to run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from sps_adaptive.allocation import AllocationKind, Equal, Fixed, Thompson
+from sps_adaptive.contracts import AllocationRule, Design
+from sps_adaptive.decisions import DecisionKind, DropArm, Efficacy
+from sps_adaptive.endpoints import Continuous, EndpointKind
+from sps_adaptive.endpoints.course import Course
+from sps_adaptive.errors import DesignError, Problem, UsageError
+from sps_adaptive.models import AnalysisKind
+from sps_adaptive.part import Part
+from sps_adaptive.population.cohort import Population
+from sps_adaptive.population.sites import Sites
+from sps_adaptive.schedules import NoLooks, ScheduleKind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENGINE = 1
+"""Version of the numbers: raised whenever the same scenario and seed would give other ones."""
+
+BLOCK_SIZE = 2000
+"""Replicates in a block. Blocks are drawn whole, so that a larger run repeats the smaller one and goes on."""
+
+ADAPTIVE, FIXED = "adaptive", "fixed"
+"""The two designs of every run: the scenario's own, and equal randomisation of as many patients without looks."""
+
+PROSE = frozenset({"title", "question", "source", "description"})
+"""Fields that explain the numbers and do not change them; no arm, truth or endpoint may be called so."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\W_](?:[\w \-+.,()/%]*[\w)%])?$")]
+
+Words = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class Arm(Part):
+    """A treatment that patients are randomised to."""
+
+    control: bool = False
+    """Whether the other arms are compared with this one."""
+    description: Words | None = None
+    """Dose and schedule, in words."""
+
+
+class TruthSpec(BaseModel):
+    """A state of the world: for each endpoint, its true value on each arm.
+
+    A value is one number, or numbers by month of enrolment where it changes while the trial enrols:
+    ``placebo: {0: 0.45, 18: 0.25}``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, dict[str, Course]]
+
+    source: Words | None = None
+    """Where the numbers come from: a paper, a table, or the word "assumed"."""
+    description: Words | None = None
+    """What this truth stands for."""
+
+    def of(self, endpoint: str) -> dict[str, Course]:
+        """Return the true values of an endpoint, by arm."""
+        return self.__pydantic_extra__[endpoint]
+
+
+class Simulation(Part):
+    """How much to simulate."""
+
+    replicates: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Simulated trials for each truth and design."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 20_261_122
+    """The seed: the same seed gives the same numbers, on any number of workers."""
+
+
+class Scenario(Part):
+    """A trial, its assumptions and the states of the world to try it in."""
+
+    title: Words
+    """One line that says what the trial is."""
+    question: Words | None = None
+    """What the trial is to find out."""
+    arms: Annotated[dict[Name, Arm], Field(min_length=2, max_length=50)]
+    """The arms by name, in the order of the tables; one of them is the control."""
+    population: Population
+    endpoints: Annotated[dict[Name, EndpointKind], Field(min_length=1)]
+    """What is measured, by name."""
+    analysis: dict[Name, AnalysisKind]
+    """How each endpoint is analysed."""
+    looks: ScheduleKind
+    """When the data are looked at before the final analysis."""
+    allocation: AllocationKind
+    """How patients are randomised."""
+    decisions: Annotated[list[DecisionKind], Field(max_length=50)]
+    """What is decided at a look; the order is the order of precedence."""
+    truths: Annotated[dict[Name, TruthSpec], Field(min_length=1, max_length=1000)]
+    """The states of the world, by name."""
+    simulation: Simulation = Simulation()
+
+    # ------------------------------------------------------------------ names
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """Names of the arms, in order."""
+        return tuple(self.arms)
+
+    @property
+    def control(self) -> int:
+        """Index of the control arm."""
+        return [arm.control for arm in self.arms.values()].index(True)
+
+    @property
+    def endpoint_name(self) -> str:
+        """Name of the primary endpoint."""
+        return next(iter(self.endpoints))
+
+    @property
+    def endpoint(self) -> EndpointKind:
+        """The primary endpoint."""
+        return self.endpoints[self.endpoint_name]
+
+    @property
+    def n_looks(self) -> int:
+        """Number of looks before the final analysis."""
+        return self.looks.n_looks(self.population.patients)
+
+    def truth(self, name: str) -> TruthSpec:
+        """Return a truth by name.
+
+        Raises
+        ------
+        UsageError
+            If the scenario has no such truth.
+        """
+        if name not in self.truths:
+            raise UsageError(f"the scenario has no truth named '{name}'", f"it has: {', '.join(self.truths)}")
+        return self.truths[name]
+
+    # ---------------------------------------------------------------- designs
+
+    def designs(self) -> dict[str, Design]:
+        """Return the designs of a run: the scenario's own and its benchmark.
+
+        The benchmark randomises the same patients equally, in permuted blocks, looks at nothing before the
+        end, and then applies the thresholds of the final analysis.
+        """
+        final_rules = tuple(
+            rule.model_copy(update={"probability": rule.probability[-1], "from_look": 1})
+            if isinstance(rule.probability, list)
+            else rule.model_copy(update={"from_look": 1})
+            for rule in self.decisions
+            if rule.at_final
+        )
+        return {
+            ADAPTIVE: self._design(self.looks, self._allocation(), tuple(self.decisions)),
+            FIXED: self._design(NoLooks(kind="none"), Equal(kind="equal"), final_rules),
+        }
+
+    def _allocation(self) -> AllocationRule:
+        return self.allocation.bind(self.arm_names) if isinstance(self.allocation, Fixed) else self.allocation
+
+    def _design(
+        self, schedule: ScheduleKind, allocation: AllocationRule, decisions: tuple[DecisionKind, ...]
+    ) -> Design:
+        name = self.endpoint_name
+        efficacy = [rule.margin for rule in self.decisions if isinstance(rule, Efficacy)]
+        return Design(
+            arms=self.arm_names,
+            control=self.control,
+            patients=self.population.patients,
+            endpoint_name=name,
+            endpoint=self.endpoint,
+            model=self.analysis[name].bind(self.arm_names, self.endpoint.better == "higher"),
+            schedule=schedule,
+            allocation=allocation,
+            decisions=decisions,
+            efficacy_margin=efficacy[0] if efficacy else 0.0,
+        )
+
+    # ---------------------------------------------------------------- digests
+
+    def digest(self) -> str:
+        """Return what identifies the numbers of a run, but for the truths and the number of replicates.
+
+        Prose does not count: correcting a source must not throw results away.
+        """
+        content = self.model_dump(mode="json", exclude={"truths": True, "simulation": {"replicates"}})
+        return _digest({"engine": ENGINE, "block_size": BLOCK_SIZE, "scenario": content})
+
+    def truth_digest(self, name: str) -> str:
+        """Return what identifies the numbers of one truth."""
+        truth = self.truth(name)
+        values = {endpoint: {arm: _course(truth.of(endpoint)[arm]) for arm in self.arms} for endpoint in self.endpoints}
+        return _digest({"design": self.digest(), "truth": values})
+
+    # ----------------------------------------------------------------- checks
+
+    def problems(self) -> list[Problem]:
+        """Return all that parses and yet cannot be, each with the path of the place to mend."""
+        return [Problem(tuple(path), message, hint) for path, message, hint in self._problems()]
+
+    def checked(self, file: Path | str | None = None) -> Scenario:
+        """Return the scenario itself if such a trial can be.
+
+        Raises
+        ------
+        DesignError
+            With every problem at once.
+        """
+        if found := self.problems():
+            raise DesignError(found, file)
+        return self
+
+    def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        yield from self._arm_problems()
+        yield from self._name_problems()
+        yield from self._endpoint_problems()
+        yield from self._truth_problems()
+        patients = self.population.patients
+        if isinstance(self.population.accrual, Sites):
+            yield from _below(("population", "accrual"), self.population.accrual.problems())
+        looks = self.looks.problems(patients)
+        yield from _below(("looks",), looks)
+        if isinstance(self.allocation, Thompson):
+            yield from _below(("allocation",), self.allocation.problems(len(self.arms)))
+        if isinstance(self.allocation, Fixed):
+            yield from self._arms_stated(("allocation", "ratio"), self.allocation.ratio)
+        if not looks:  # otherwise the number of looks means nothing
+            for position, rule in enumerate(self.decisions):
+                yield from _below(("decisions", position), rule.problems(self.n_looks, rule.at_final))
+                if isinstance(rule, DropArm) and self.n_looks == 0:
+                    yield (
+                        ("decisions", position),
+                        "arms cannot be dropped without a look",
+                        "add looks, or leave the rule out",
+                    )
+
+    def _arm_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        controls = [name for name, arm in self.arms.items() if arm.control]
+        if not controls:
+            yield ("arms",), "no arm is the control", "write {control: true} behind one arm"
+        for name in controls[1:]:
+            yield (
+                ("arms", name, "control"),
+                f"'{name}' and '{controls[0]}' are both the control",
+                "keep {control: true} behind one arm only",
+            )
+
+    def _name_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        for section in ("arms", "endpoints", "truths"):
+            for name in getattr(self, section):
+                if name in PROSE:
+                    yield (
+                        (section, name),
+                        f"'{name}' is a word of the file and cannot be a name",
+                        "choose another name",
+                    )
+
+    def _endpoint_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        for name in list(self.endpoints)[1:]:
+            yield ("endpoints", name), "a second endpoint", "a scenario has one endpoint for now: the primary"
+        for name in self.analysis:
+            if name not in self.endpoints:
+                yield (
+                    ("analysis", name),
+                    f"there is no endpoint '{name}'",
+                    f"the endpoints are: {', '.join(self.endpoints)}",
+                )
+        for name, endpoint in self.endpoints.items():
+            yield from _below(("endpoints", name), endpoint.window_problems())
+            if isinstance(endpoint, Continuous):
+                yield from self._continuous_problems(name, endpoint)
+            if name not in self.analysis:
+                yield ("analysis",), f"no analysis for the endpoint '{name}'", f"add '{name}: {{kind: ...}}'"
+                continue
+            model = self.analysis[name]
+            if endpoint.kind not in model.takes:
+                yield (
+                    ("analysis", name, "kind"),
+                    f"{model.kind} does not analyse a {endpoint.kind} endpoint",
+                    f"it is for {', '.join(sorted(model.takes))} endpoints",
+                )
+            elif model.needs_baseline and getattr(endpoint, "baseline", None) is None:
+                yield (
+                    ("analysis", name, "kind"),
+                    f"{model.kind} adjusts for a baseline, but '{name}' has none",
+                    "add baseline: {mean, sd, correlation} to the endpoint, or use kind: normal",
+                )
+            for arm in getattr(model, "arm_priors", {}):
+                if arm not in self.arms:
+                    yield ("analysis", name, "arm_priors", arm), f"there is no arm '{arm}'", self._the_arms()
+
+    def _continuous_problems(self, name: str, endpoint: Continuous) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        if endpoint.outcome == "change_from_baseline" and endpoint.baseline is None:
+            yield (
+                ("endpoints", name, "outcome"),
+                "a change from baseline without a baseline",
+                "add baseline: {mean, sd, correlation}",
+            )
+        if isinstance(endpoint.sd, dict):
+            yield from self._arms_stated(("endpoints", name, "sd"), endpoint.sd)
+
+    def _truth_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        for truth_name, truth in self.truths.items():
+            stated = truth.__pydantic_extra__
+            for name in stated:
+                if name not in self.endpoints:
+                    yield (
+                        ("truths", truth_name, name),
+                        f"there is no endpoint '{name}'",
+                        f"the endpoints are: {', '.join(self.endpoints)}",
+                    )
+            for name, endpoint in self.endpoints.items():
+                if name not in stated:
+                    yield (
+                        ("truths", truth_name),
+                        f"no true values for the endpoint '{name}'",
+                        f"add '{name}: {{...}}'",
+                    )
+                    continue
+                path = ("truths", truth_name, name)
+                yield from self._arms_stated(path, stated[name])
+                yield from _below(path, endpoint.truth_problems(stated[name]))
+                for arm, course in stated[name].items():
+                    if isinstance(course, dict) and (not course or min(course) < 0):
+                        yield (
+                            (*path, arm),
+                            "a course needs months from 0 on",
+                            "for example {0: 0.45, 18: 0.25}",
+                        )
+
+    def _arms_stated(
+        self, path: tuple[str | int, ...], stated: dict[str, Any]
+    ) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        for arm in stated:
+            if arm not in self.arms:
+                yield (*path, arm), f"there is no arm '{arm}'", self._the_arms()
+        if missing := [arm for arm in self.arms if arm not in stated]:
+            yield path, f"nothing is said about {', '.join(missing)}", "state a value for every arm"
+
+    def _the_arms(self) -> str:
+        return f"the arms are: {', '.join(self.arms)}"
+
+
+def _below(
+    path: tuple[str | int, ...], found: list[tuple[tuple[str | int, ...], str, str]]
+) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    for deeper, message, hint in found:
+        yield (*path, *deeper), message, hint
+
+
+def _course(course: Course) -> Any:
+    return [[month, course[month]] for month in sorted(course)] if isinstance(course, dict) else course
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(_without_prose(content), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_prose(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_prose(value) for key, value in content.items() if key not in PROSE}
+    return [_without_prose(item) for item in content] if isinstance(content, list) else content

@@ -1,0 +1,14 @@
+"""When the data are looked at."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sps_adaptive.schedules.assessed import Assessed
+from sps_adaptive.schedules.calendar import Calendar
+from sps_adaptive.schedules.enrolled import Enrolled
+from sps_adaptive.schedules.none import NoLooks
+
+ScheduleKind = Annotated[Enrolled | Assessed | Calendar | NoLooks, Field(discriminator="kind")]
+
+__all__ = ["Assessed", "Calendar", "Enrolled", "NoLooks", "ScheduleKind"]

@@ -1,0 +1,116 @@
+"""Time: dealing arms, picking outcomes, cutting at a day. The calendar of a trial is in these functions.
+
+A patient is a row of dates and of uniforms, a look is a comparison with a date, and adapting is
+re-dealing those who are not yet enrolled. There is no patient object and no event queue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sps_adaptive import kernels
+from sps_adaptive.contracts import Cohort, Outcome, Potential, Snapshot
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from sps_adaptive.contracts import Array
+
+
+def positions(cohort: Cohort, start: Int[Array, " R"], block: int) -> Float[Array, "R N"]:
+    """Return where each patient from `start` on stands in [0, 1), for the inverse cdf to turn into an arm.
+
+    Independent draws (`block` 0): the patient's own uniform. Quotas: the patients of a randomisation
+    block of length b stand at (rank + u) / b, in random order and with one u per block. An arm with
+    probability p then gets floor(bp) or ceil(bp) of them and bp on average; where bp is a whole number
+    this is the permuted block. After each look new blocks begin, as a new list would.
+
+    Notes
+    -----
+    Systematic sampling (Madow 1949) applied to randomisation; the last block is as long as patients remain.
+    """
+    if block == 0:
+        return cohort.u_arm
+    place = np.zeros_like(cohort.u_arm)
+    kernels.spread(place, cohort.u_arm, cohort.u_block, start, block)
+    return place
+
+
+def deal(
+    arm: Int[Array, "R N"],
+    probabilities: Float[Array, "R A"],
+    position: Float[Array, "R N"],
+    start: Int[Array, " R"],
+) -> Int[Array, "R N"]:
+    """Return the arms with everybody from `start` on dealt again by the inverse cdf; the others keep theirs."""
+    dealt = arm.copy()
+    kernels.deal(dealt, cumulative(probabilities), position, start)
+    return dealt
+
+
+def cumulative(probabilities: Float[Array, "R A"]) -> Float[Array, "R A"]:
+    """Return running sums that end at exactly 1 on the last arm with a positive probability.
+
+    Rounding could otherwise let a patient slip past the last open arm into a closed one.
+    """
+    total = np.cumsum(probabilities, axis=1)
+    nothing_beyond = np.cumsum(probabilities[:, ::-1], axis=1)[:, ::-1] - probabilities <= 0
+    return np.where(nothing_beyond, 1.0, total)
+
+
+def pick(potential: Potential, arm: Int[Array, "R N"]) -> Outcome:
+    """Return what happens to the patients on the arms they were dealt."""
+    return Outcome(_pick(potential.value, arm), _pick(potential.known_at, arm))
+
+
+def _pick(by_arm: Float[Array, "R N #A V"], arm: Int[Array, "R N"]) -> Float[Array, "R N V"]:
+    if by_arm.shape[2] == 1:
+        return by_arm[:, :, 0, :]
+    picked = np.empty((*by_arm.shape[:2], by_arm.shape[3]))
+    kernels.pick(by_arm, arm, picked)
+    return picked
+
+
+def cut(
+    day: Float[Array, " R"],
+    cohort: Cohort,
+    arm: Int[Array, "R N"],
+    outcome: Outcome,
+    n_arms: int,
+    last_enrolled: Int[Array, " R"] | None = None,
+) -> Snapshot:
+    """Return what can be known on a day.
+
+    Parameters
+    ----------
+    day
+        Calendar day of the look, one a replicate. What happens on the day itself is seen.
+    last_enrolled
+        Patients enrolled before enrolment was stopped; everybody, if it was not.
+    """
+    replicates, patients = arm.shape
+    if last_enrolled is None:
+        last_enrolled = np.full(replicates, patients)
+    seen_arm = np.full(arm.shape, -1, arm.dtype)
+    known = np.zeros(outcome.value.shape, bool)
+    seen = np.full(outcome.value.shape, np.nan)
+    counts = np.zeros((replicates, 3), np.int64)
+    kernels.cut(
+        day, cohort.enrolled_at, cohort.dropout_at, arm, outcome.value, outcome.known_at,
+        last_enrolled, seen_arm, known, seen, counts,
+    )  # fmt: skip
+    return Snapshot(day, seen_arm, known, seen, cohort.covariates, n_arms, counts[:, 0], counts[:, 1], counts[:, 2])
+
+
+def n_enrolled_by(day: Float[Array, " R"], cohort: Cohort) -> Int[Array, " R"]:
+    """Return how many patients are enrolled by the end of a day."""
+    return (cohort.enrolled_at <= day[:, None]).sum(axis=1)
+
+
+def last_day(cohort: Cohort, outcome: Outcome, enrolled: Bool[Array, "R N"]) -> Float[Array, " R"]:
+    """Return the day on which everybody enrolled has been assessed or has dropped out."""
+    known_at = outcome.known_at[..., -1]
+    settled_at = np.where(np.isfinite(known_at), known_at, cohort.dropout_at)
+    return np.where(enrolled, np.maximum(settled_at, cohort.enrolled_at), -np.inf).max(axis=1)

@@ -1,0 +1,255 @@
+"""The trial: the loop over looks, which reads like the synopsis of a protocol. Read `contracts.py` first.
+
+Time is a loop, replicates are an axis. The patients and what would happen to them on each arm are there before
+the trial starts; the trial deals arms, looks, decides, and deals again to those not yet enrolled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Stop, Verdict
+from sps_adaptive.kernels import arm_sums
+from sps_adaptive.tables import LookRecord, TrialRecord
+from sps_adaptive.timeline import cut, deal, last_day, n_enrolled_by, pick, positions
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from sps_adaptive.contracts import Array
+
+LEVEL = 0.95
+"""Level of the reported credible intervals."""
+
+
+class State(NamedTuple):
+    """Where a batch of trials stands between two looks."""
+
+    arm: Int[Array, "R N"]
+    """Arm dealt to each patient; for those not yet enrolled, what they will get if nothing changes."""
+    is_open: Bool[Array, "R A"]
+    is_claimed: Bool[Array, "R A"]
+    running: Bool[Array, " R"]
+    stop: Int[Array, " R"]
+    stop_look: Int[Array, " R"]
+    stop_day: Float[Array, " R"]
+    judged: Bool[Array, "R A"]
+    """Of a stopped trial, the arms that were open when the stopping look began: the final analysis judges them."""
+
+
+def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
+    """Run one trial per replicate.
+
+    Parameters
+    ----------
+    design
+        The design, ready to run.
+    cohort
+        The patients, R replicates of N.
+    potential
+        What would happen to each of them on each arm: the only trace of the truth.
+
+    Returns
+    -------
+    TrialRecord
+        Everything the tables and a replay need.
+    """
+    state = start(design, cohort)
+    records = []
+    for index in range(design.schedule.n_looks(design.patients)):
+        outcome = pick(potential, state.arm)
+        day = design.schedule.day(index, cohort, outcome)
+        takes_place = state.running & (day < last_day(cohort, outcome, np.ones_like(state.arm, bool)))
+        snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms))
+        look = look_at(design, index, snapshot, state.is_open, design.model.fit(snapshot))
+        verdict = decide(design, look, state.is_claimed)
+        state, allocation = carry_out(design, cohort, state, look, verdict, day, takes_place)
+        records.append(record(design, look, snapshot, verdict, state, allocation, takes_place, final=False))
+    return final_analysis(design, cohort, potential, state, records)
+
+
+def start(design: Design, cohort: Cohort) -> State:
+    """Open the trial: all arms open, everybody dealt with the starting probabilities."""
+    replicates, patients = cohort.u_arm.shape
+    is_open = np.ones((replicates, len(design.arms)), bool)
+    nobody_yet = np.zeros(replicates, np.int64)
+    place = positions(cohort, nobody_yet, design.allocation.block_length(len(design.arms)))
+    probabilities = design.allocation.start(is_open, design.control)
+    return State(
+        arm=deal(np.zeros((replicates, patients), np.int64), probabilities, place, nobody_yet),
+        is_open=is_open,
+        is_claimed=np.zeros_like(is_open),
+        running=np.ones(replicates, bool),
+        stop=np.zeros(replicates, np.int8),
+        stop_look=np.zeros(replicates, np.int16),
+        stop_day=np.full(replicates, np.inf),
+        judged=is_open,
+    )
+
+
+def look_at(design: Design, index: int, snapshot: Snapshot, is_open: Bool[Array, "R A"], posterior: Posterior) -> Look:
+    """Return what the rules may see."""
+    n_looks = design.schedule.n_looks(design.patients)
+    return Look(
+        index,
+        n_looks,
+        design.patients,
+        design.control,
+        snapshot.n_enrolled,
+        snapshot.n_known,
+        is_open,
+        posterior,
+    )
+
+
+def decide(design: Design, look: Look, is_claimed: Bool[Array, "R A"]) -> Verdict:
+    """Ask the rules in order; the first that stops a trial has the last word on it.
+
+    A rule sees the arms that the rules before it have left open. A trial without an open experimental arm stops:
+    for efficacy if any arm was declared effective, for futility if none was.
+    """
+    stop = np.zeros(len(look.is_open), np.int8)
+    is_open, claim = look.is_open, np.zeros_like(look.is_open)
+    for rule in design.decisions:
+        said = rule.verdict(look._replace(is_open=is_open))
+        undecided = stop == Stop.NO
+        claim = claim | (said.claim & undecided[:, None])
+        is_open = is_open & ~(said.close & undecided[:, None])
+        stop = np.where(undecided, said.stop, stop).astype(np.int8)
+    if not look.is_final:
+        left = np.delete(is_open, look.control, axis=1).any(axis=1)
+        reason = np.where((is_claimed | claim).any(axis=1), Stop.EFFICACY, Stop.FUTILITY)
+        stop = np.where((stop == Stop.NO) & ~left, reason, stop).astype(np.int8)
+    return Verdict(stop, look.is_open & ~is_open, claim)
+
+
+def carry_out(
+    design: Design,
+    cohort: Cohort,
+    state: State,
+    look: Look,
+    verdict: Verdict,
+    day: Float[Array, " R"],
+    takes_place: Bool[Array, " R"],
+) -> tuple[State, Float[Array, "R A"]]:
+    """Act on a verdict where the look takes place: claim, close, stop, and deal again to those not yet enrolled."""
+    here = takes_place[:, None]
+    is_open = state.is_open & ~(verdict.close & here)
+    stops = takes_place & (verdict.stop != Stop.NO)
+    goes_on = takes_place & ~stops
+    probabilities = design.allocation.probabilities(look._replace(is_open=is_open))
+    not_yet = np.where(goes_on, n_enrolled_by(day, cohort), cohort.u_arm.shape[1])
+    place = positions(cohort, not_yet, design.allocation.block_length(len(design.arms)))
+    after = State(
+        arm=deal(state.arm, probabilities, place, not_yet),
+        is_open=is_open,
+        is_claimed=state.is_claimed | (verdict.claim & here),
+        running=state.running & ~stops,
+        stop=np.where(stops, verdict.stop, state.stop),
+        stop_look=np.where(stops, look.k + 1, state.stop_look),
+        stop_day=np.where(stops, day, state.stop_day),
+        judged=np.where(stops[:, None], state.is_open, state.judged),
+    )
+    return after, np.where(goes_on[:, None], probabilities, 0.0)
+
+
+def final_analysis(
+    design: Design, cohort: Cohort, potential: Potential, state: State, records: list[LookRecord]
+) -> TrialRecord:
+    """Follow everybody enrolled to the end and judge once more.
+
+    A trial that went to the end makes its claims here. A trial that stopped at a look keeps its verdict; the
+    final analysis tells whether the patients who were still being followed contradict it.
+    """
+    replicates, patients = state.arm.shape
+    n_last = np.where(state.running, patients, n_enrolled_by(state.stop_day, cohort))
+    outcome = pick(potential, state.arm)
+    followed_until = last_day(cohort, outcome, np.arange(patients) < n_last[:, None])
+    day = np.where(state.running, followed_until, np.maximum(followed_until, state.stop_day))
+    snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last)
+    judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
+    look = look_at(design, design.schedule.n_looks(design.patients), snapshot, judged, design.model.fit(snapshot))
+    verdict = decide(design, look, state.is_claimed)
+    state = state._replace(
+        is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),
+        arm=np.where(np.arange(patients) < n_last[:, None], state.arm, -1),
+    )
+    everywhere = np.ones(replicates, bool)
+    no_more = np.zeros(judged.shape)
+    last = record(design, look, snapshot, verdict, state, no_more, everywhere, final=True)
+    best = np.where(state.is_claimed, look.posterior.mean(), -np.inf)
+    return TrialRecord(
+        looks=(*records, last),
+        outcome=outcome_of(state, verdict),
+        stop=state.stop,
+        stop_look=state.stop_look,
+        decision_day=np.where(state.running, day, state.stop_day),
+        selected=np.where(state.is_claimed.any(axis=1), best.argmax(axis=1), -1),
+        arm=state.arm,
+    )
+
+
+def outcome_of(state: State, final: Verdict) -> Int[Array, " R"]:
+    """Return how each trial ended, as a position in `OUTCOMES` (the seven outcomes that FACTS tells apart)."""
+    succeeded = state.is_claimed.any(axis=1)
+    futile_at_end = final.stop == Stop.FUTILITY
+    early = np.where(
+        succeeded,
+        np.where(futile_at_end, 4, 0),
+        np.where(final.claim.any(axis=1), 5, 2),
+    )
+    late = np.where(succeeded, 1, np.where(futile_at_end, 3, 6))
+    return np.where(state.running, late, early)
+
+
+def record(
+    design: Design,
+    look: Look,
+    snapshot: Snapshot,
+    verdict: Verdict,
+    state: State,
+    allocation: Float[Array, "R A"],
+    took_place: Bool[Array, " R"],
+    *,
+    final: bool,
+) -> LookRecord:
+    """Write down what a look saw and decided, on the endpoint's own scale."""
+    endpoint, posterior = design.endpoint, look.posterior
+    shape = state.is_open.shape
+    arm_known, arm_total = np.zeros(shape, np.int64), np.zeros(shape)
+    arm_sums(snapshot.arm, snapshot.known[..., -1], snapshot.value[..., -1], arm_known, arm_total)
+    mean = posterior.mean()
+    effect = np.stack([mean - mean[:, [design.control]]] * 3, axis=-1)
+    effect[..., 1:] = np.nan
+    if final:
+        effect = posterior.difference(design.control, LEVEL)
+    lower, upper = (endpoint.natural_difference(effect[..., end]) for end in (1, 2))
+    better = posterior.prob_better(design.control, design.efficacy_margin)
+    return LookRecord(
+        took_place=took_place,
+        day=snapshot.day,
+        n_enrolled=snapshot.n_enrolled,
+        n_known=snapshot.n_known,
+        n_pending=snapshot.n_pending,
+        stop=np.where(took_place & (not final), verdict.stop, Stop.NO),
+        is_open=state.is_open,
+        is_claimed=state.is_claimed,
+        meets_efficacy=verdict.claim,
+        arm_enrolled=np.stack([(snapshot.arm == arm).sum(axis=1) for arm in range(shape[1])], axis=1),
+        arm_known=arm_known,
+        arm_total=natural_total(design, arm_total, arm_known),
+        estimate=endpoint.natural(mean),
+        prob_best=posterior.prob_best(state.is_open if not final else look.is_open),
+        prob_better=better,
+        allocation=allocation,
+        effect=endpoint.natural_difference(effect[..., 0]),
+        effect_lower=np.fmin(lower, upper),
+        effect_upper=np.fmax(lower, upper),
+    )
+
+
+def natural_total(design: Design, oriented_total: Float[Array, "R A"], count: Int[Array, "R A"]) -> Float[Array, "R A"]:
+    """Return sums of outcomes on the endpoint's own scale; turning is affine, so whole numbers stay whole."""
+    return design.endpoint.natural(np.zeros(1)) * count + design.endpoint.natural_difference(oriented_total)
