@@ -142,6 +142,12 @@ class Scenario(Part):
             raise UsageError(f"the scenario has no truth named '{name}'", f"it has: {', '.join(self.truths)}")
         return self.truths[name]
 
+    def with_simulation(self, replicates: int | None = None, seed: int | None = None) -> Scenario:
+        """Return the scenario with another number of replicates or another seed, where one is given."""
+        changes = {"replicates": replicates, "seed": seed}
+        stated = {name: value for name, value in changes.items() if value is not None}
+        return self.model_copy(update={"simulation": self.simulation.model_copy(update=stated)})
+
     # ---------------------------------------------------------------- designs
 
     def designs(self) -> dict[str, Design]:

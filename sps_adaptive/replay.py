@@ -1,0 +1,109 @@
+"""One simulated trial, look by look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from sps_adaptive.block import DESIGNS, draw
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
+from sps_adaptive.errors import UsageError
+from sps_adaptive.scenario import BLOCK_SIZE, Scenario
+from sps_adaptive.tables import OUTCOMES, STOP_REASONS, LookRecord, TrialRecord
+from sps_adaptive.trial import run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Replay(NamedTuple):
+    """A trial that was simulated, in full."""
+
+    scenario: Scenario
+    truth: str
+    design: str
+    replicate: int
+    record: TrialRecord
+    """The record of a batch of one."""
+    cohort: Cohort
+    """The patients of that trial."""
+
+    def looks(self) -> list[dict[str, Any]]:
+        """Return what each look saw and decided, one dictionary each; values by arm are lists in the order of the arms."""
+        taken = [(k, look) for k, look in enumerate(self.record.looks) if look.took_place[0]]
+        return [self._look(k, look) for k, look in taken]
+
+    def outcome(self) -> str:
+        """Return how the trial ended."""
+        return OUTCOMES[int(self.record.outcome[0])]
+
+    def selected_arm(self) -> str | None:
+        """Return the arm that was selected, if any."""
+        selected = int(self.record.selected[0])
+        return None if selected < 0 else self.scenario.arm_names[selected]
+
+    def patients(self) -> pd.DataFrame:
+        """Return the patients who were enrolled: month of enrolment, site, arm and month of dropout (NaN: never)."""
+        import pandas as pd
+
+        arm = self.record.arm[0]
+        enrolled = arm >= 0
+        dropout = self.cohort.dropout_at[0][enrolled] / DAYS_PER_MONTH
+        return pd.DataFrame(
+            {
+                "patient": np.flatnonzero(enrolled) + 1,
+                "enrolled_month": self.cohort.enrolled_at[0][enrolled] / DAYS_PER_MONTH,
+                "site": self.cohort.site[0][enrolled] + 1,
+                "arm": pd.Categorical.from_codes(arm[enrolled], list(self.scenario.arm_names)),
+                "dropout_month": np.where(np.isfinite(dropout), dropout, np.nan),
+            }
+        )
+
+    def _look(self, k: int, look: LookRecord) -> dict[str, Any]:
+        first = {name: value[0].tolist() for name, value in look._asdict().items()}
+        is_final = k == len(self.record.looks) - 1
+        return first | {
+            "look": k + 1,
+            "is_final": is_final,
+            "month": first["day"] / DAYS_PER_MONTH,
+            "stop_reason": STOP_REASONS[first["stop"]],
+        }
+
+
+def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS[0]) -> Replay:
+    """Run one trial of a simulation again.
+
+    Parameters
+    ----------
+    scenario
+        The scenario; its seed addresses the patients.
+    truth
+        Name of the truth.
+    replicate
+        Number of the trial, from 0, as in the tables.
+    design
+        `adaptive` or `fixed`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such truth, design or replicate.
+    """
+    if design not in DESIGNS:
+        raise UsageError(f"there is no design '{design}'", f"choose {' or '.join(DESIGNS)}")
+    if replicate < 0:
+        raise UsageError(f"replicates are counted from 0, got {replicate}")
+    values = scenario.truth(truth)
+    block, row = divmod(replicate, BLOCK_SIZE)
+    cohort = _only(draw(scenario, block), row)
+    plan = scenario.designs()[design]
+    potential = plan.endpoint.potential(cohort, plan.endpoint_name, plan.arms, values.of(plan.endpoint_name))
+    return Replay(scenario, truth, design, replicate, run(plan, cohort, potential), cohort)
+
+
+def _only(cohort: Cohort, row: int) -> Cohort:
+    """Return the patients of one replicate: splitting a batch changes nothing in a trial."""
+    one = slice(row, row + 1)
+    luck = {name: u[one] for name, u in cohort.u_outcome.items()}
+    return Cohort(*(field[one] for field in cohort[:-1]), luck)

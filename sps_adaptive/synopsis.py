@@ -1,0 +1,372 @@
+"""A scenario in plain English, the defaults it used, and what a statistician would ask about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from sps_adaptive.allocation import Equal, Fixed, Thompson
+from sps_adaptive.decisions import DropArm, Efficacy, Futility
+from sps_adaptive.decisions.threshold import Threshold
+from sps_adaptive.endpoints import Binary
+from sps_adaptive.endpoints.course import Course, numbers
+from sps_adaptive.population import Poisson, Sites
+from sps_adaptive.scenario import Scenario, TruthSpec
+from sps_adaptive.schedules import Assessed, Calendar, Enrolled
+
+MANY_PENDING = 1 / 3
+"""Share of pending patients at a look above which adaptation is said to be starved of data."""
+
+
+class ExpectedLook(NamedTuple):
+    """About what a look will find, if patients come and leave as expected."""
+
+    month: float
+    enrolled: float
+    known: float
+    pending: float
+
+
+def describe(scenario: Scenario) -> list[str]:
+    """Return the design as sentences, one paragraph each."""
+    return [
+        _arms(scenario),
+        _population(scenario),
+        _endpoint(scenario),
+        _analysis(scenario),
+        _looks(scenario),
+        _allocation(scenario),
+        *_decisions(scenario),
+        "Benchmark: the same patients randomised equally in permuted blocks, without looks, analysed once at the end "
+        "with the thresholds of the final analysis.",
+    ]
+
+
+def expected_looks(scenario: Scenario) -> list[ExpectedLook]:
+    """Return about what each look will find; a look that comes after the last patient is left out."""
+    delay = scenario.endpoint.assessed_at_month
+    dropout = scenario.population.dropout
+    lost = dropout.proportion_by(delay) if dropout else 0.0
+    patients = scenario.population.patients
+    enrolled_month = [scenario.population.accrual.expected_months(n) for n in range(1, patients + 1)]
+
+    def at(month: float) -> ExpectedLook:
+        enrolled = sum(m <= month for m in enrolled_month)
+        past = sum(m + delay <= month for m in enrolled_month)
+        return ExpectedLook(month, enrolled, past * (1 - lost), (enrolled - past) * (1 - lost / 2))
+
+    looks = scenario.looks
+    if isinstance(looks, Enrolled):
+        return [at(enrolled_month[n - 1]) for n in looks.counts(patients)]
+    if isinstance(looks, Assessed):
+        needed = [round(n / (1 - lost)) for n in looks.counts(patients)]
+        return [at(enrolled_month[n - 1] + delay) for n in needed if n <= patients]
+    if isinstance(looks, Calendar):
+        return [at(month) for month in looks.months() if month < enrolled_month[-1] + delay]
+    return []
+
+
+def defaults(scenario: Scenario) -> list[str]:
+    """Return every default that the scenario relies on, as `path = value`."""
+    return [f"{'.'.join(path)} = {_plain(value)}" for path, value in _unset(scenario, ())]
+
+
+def _unset(part: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(part, TruthSpec):
+        return
+    if isinstance(part, BaseModel):
+        for name in type(part).model_fields:
+            value = getattr(part, name)
+            if name not in part.model_fields_set:
+                if value is not None and not isinstance(value, BaseModel) and value not in ({}, False):
+                    yield (*path, name), value
+                elif isinstance(value, BaseModel):
+                    yield from ((p, v) for p, v in _all_fields(value, (*path, name)))
+            else:
+                yield from _unset(value, (*path, name))
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            yield from _unset(value, (*path, str(key)))
+    elif isinstance(part, list):
+        for position, value in enumerate(part):
+            yield from _unset(value, (*path, str(position + 1)))
+
+
+def _all_fields(part: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name in type(part).model_fields:
+        if getattr(part, name) is not None:
+            yield (*path, name), getattr(part, name)
+
+
+# ------------------------------------------------------------------------- the design in English
+
+
+def _arms(scenario: Scenario) -> str:
+    control = scenario.arm_names[scenario.control]
+    others = [name for name in scenario.arm_names if name != control]
+    return f"Arms: {_and(others)} against {control} (control)."
+
+
+def _population(scenario: Scenario) -> str:
+    population = scenario.population
+    accrual = population.accrual
+    text = f"Patients: at most {population.patients}. "
+    if isinstance(accrual, Sites):
+        last = accrual.opening_months().max()
+        opening = f", the last of which opens in month {last:g}" if last else ""
+        text += (
+            f"They come to {accrual.sites} sites{opening}; "
+            f"together these enrol {accrual.patients_per_month():.3g} a month once all are open. "
+        )
+    elif isinstance(accrual, Poisson):
+        ramp = f" after a build-up of {accrual.ramp_up_months:g} months" if accrual.ramp_up_months else ""
+        text += f"They come at random, {accrual.patients_per_month:g} a month{ramp}. "
+    else:
+        text += f"They come at equal intervals, {accrual.patients_per_month:g} a month. "
+    text += f"Enrolling all of them takes about {accrual.expected_months(population.patients):.0f} months. "
+    if population.dropout is None:
+        return text + "Nobody drops out."
+    by = population.dropout.by_month
+    return text + f"{_percent(population.dropout.proportion)} have dropped out by {by:g} months after enrolment."
+
+
+def _endpoint(scenario: Scenario) -> str:
+    endpoint, name = scenario.endpoint, scenario.endpoint_name
+    what = f" ({endpoint.description.rstrip('.')})" if endpoint.description else ""
+    window = f", give or take {endpoint.window_months:g} months" if endpoint.window_months else ""
+    if isinstance(endpoint, Binary):
+        kind = "yes or no"
+    else:
+        unit = f" in {endpoint.unit}" if endpoint.unit else ""
+        kind = f"a score{unit}" + (
+            ", analysed as its change since enrolment" if endpoint.outcome == "change_from_baseline" else ""
+        )
+    return (
+        f"Endpoint: {name}{what}, {kind}, assessed {endpoint.assessed_at_month:g} months after enrolment{window}; "
+        f"{endpoint.better} is better."
+    )
+
+
+def _analysis(scenario: Scenario) -> str:
+    summary = (type(scenario.analysis[scenario.endpoint_name]).__doc__ or "").strip().split("\n\n")[0]
+    return (
+        f"Analysis: {scenario.analysis[scenario.endpoint_name].kind}. {' '.join(summary.split())} Patients without an "
+        "outcome are left out."
+    )
+
+
+def _looks(scenario: Scenario) -> str:
+    looks, patients = scenario.looks, scenario.population.patients
+    if isinstance(looks, Enrolled):
+        when = f"when {_and(looks.counts(patients))} patients have been enrolled"
+    elif isinstance(looks, Assessed):
+        when = f"when {_and(looks.counts(patients))} patients have been assessed"
+    elif isinstance(looks, Calendar):
+        when = f"at months {_and([f'{month:g}' for month in looks.months()])}"
+    else:
+        return "Looks: none before the final analysis."
+    return f"Looks: {when}; then the final analysis, when everyone's follow-up is over."
+
+
+def _allocation(scenario: Scenario) -> str:
+    rule = scenario.allocation
+    arms = len(scenario.arms)
+    block = rule.block_length(arms)
+    realised = f"in blocks of {block}, which follow the probabilities" if block else "by independent draws"
+    if isinstance(rule, Equal):
+        return f"Randomisation: equal, {realised}."
+    if isinstance(rule, Fixed):
+        return f"Randomisation: {':'.join(f'{rule.ratio[name]:g}' for name in scenario.arm_names)}, {realised}."
+    power = "n/2N (n of at most N patients enrolled)" if rule.power == "n/2N" else f"{rule.power:g}"
+    bounds = f"between {rule.floor:g} and {rule.ceiling:g}"
+    control = {
+        None: "the control competes like the other arms",
+        "matched": "the control is matched to the best other arm",
+        "square_root": "the control gets 1/(1 + square root of the number of open experimental arms)",
+    }.get(rule.control_share) if not isinstance(rule.control_share, float) else None  # fmt: skip
+    control = control or f"the control keeps {_percent(float(rule.control_share or 0))}"
+    return (
+        "Randomisation: response-adaptive, in proportion to the probability of being the best arm to the power "
+        f"{power}, {bounds}; {control}; equal until the first look; {realised}."
+    )
+
+
+def _decisions(scenario: Scenario) -> list[str]:
+    control = scenario.arm_names[scenario.control]
+    return [f"Rule {n}: {_decision(rule, control, scenario)}." for n, rule in enumerate(scenario.decisions, start=1)]
+
+
+def _decision(rule: Threshold, control: str, scenario: Scenario) -> str:
+    margin = "" if rule.margin == 0 else f" by more than {_margin(rule.margin, scenario)}"
+    better = f"better than {control}{margin}"
+    if isinstance(rule.probability, list):
+        level = " / ".join(f"{p:g}" for p in rule.probability) + " (look by look)"
+    else:
+        level = f"{rule.probability:g}"
+    since = f", from look {rule.from_look}" if rule.from_look > 1 else ""
+    if isinstance(rule, Efficacy):
+        then = "the trial stops" if rule.then == "stop" else "it takes no more patients and the others go on"
+        return f"an arm is declared effective when it is {better} with probability above {level}{since}; then {then}"
+    if isinstance(rule, Futility):
+        return f"the trial stops for futility when no open arm is {better} with probability of at least {level}{since}"
+    return f"an arm takes no more patients when it is {better} with probability below {level}{since}"
+
+
+# ------------------------------------------------------------------------- what a statistician would ask
+
+
+def warnings(scenario: Scenario) -> list[str]:
+    """Return what a statistician would raise about a scenario that is valid."""
+    return [
+        *_about_pending(scenario),
+        *_about_allocation(scenario),
+        *_about_decisions(scenario),
+        *_about_truths(scenario),
+        *_about_size(scenario),
+        *_about_sources(scenario),
+    ]
+
+
+def _about_pending(scenario: Scenario) -> Iterator[str]:
+    looks = expected_looks(scenario)
+    if not looks:
+        return
+    delay = scenario.endpoint.assessed_at_month
+    starved = [look for look in looks if look.pending > MANY_PENDING * look.enrolled]
+    if starved:
+        patients = scenario.population.patients
+        rate = patients / scenario.population.accrual.expected_months(patients)
+        which = "every look" if len(starved) == len(looks) else f"{len(starved)} of {len(looks)} looks"
+        most = max(starved, key=lambda look: look.pending / look.enrolled)
+        yield (
+            f"With {rate:.2g} patients a month and a {delay:g}-month endpoint, about {most.pending:.0f} of "
+            f"{most.enrolled:.0f} patients are pending at one look, and more than a third at {which}: the "
+            "randomisation can hardly adapt. Look later, or look at patients assessed."
+        )
+    each = looks[0].known / len(scenario.arms)
+    if each < 5:
+        yield (
+            f"At the first look about {looks[0].known:.0f} outcomes are known, {each:.1f} an arm: decisions there rest "
+            "on very little. Look later, or set from_look."
+        )
+
+
+def _about_allocation(scenario: Scenario) -> Iterator[str]:
+    rule, arms = scenario.allocation, len(scenario.arms)
+    block = rule.block_length(arms)
+    if isinstance(rule, Thompson):
+        if arms == 2:
+            yield (
+                "Response-adaptive randomisation between two arms costs power in nearly every setting studied; the "
+                "benchmark in the answer shows how much."
+            )
+        if rule.control_share is None and rule.floor == 0:
+            yield (
+                "Nothing protects the control: when it looks bad it gets few patients, and every comparison with it "
+                "suffers. Set control_share or floor."
+            )
+        if rule.floor == 0 and rule.ceiling == 1:
+            yield "Without a floor and a ceiling, randomisation can become all but certain, which regulators discourage."
+        if block and 0 < rule.floor * block < 1:
+            yield (
+                f"A floor of {rule.floor:g} in blocks of {block} is less than one patient a block: a block may have "
+                "none on that arm. Longer blocks hold the floor more closely."
+            )
+        if scenario.n_looks == 0:
+            yield "The rule can never adapt: there is no look before the final analysis."
+    if block and isinstance(scenario.looks, Enrolled) and any(n % block for n in scenario.looks.counts(10**6)[:50]):
+        yield f"Looks do not fall at the end of randomisation blocks of {block}: a block is cut short at such a look."
+
+
+def _about_decisions(scenario: Scenario) -> Iterator[str]:
+    efficacy = [rule for rule in scenario.decisions if isinstance(rule, Efficacy)]
+    if not efficacy:
+        yield "There is no efficacy rule: no arm can ever be declared effective."
+    if len(efficacy) > 1:
+        yield "There are several efficacy rules: an arm counts as effective by the margin of the first."
+    for rule in efficacy:
+        if scenario.n_looks and not isinstance(rule.probability, list):
+            yield (
+                f"The efficacy threshold {rule.probability:g} is the same at all {scenario.n_looks + 1} analyses: each "
+                "look adds to the type I error. See familywise_error under the null."
+            )
+        for other in scenario.decisions:
+            if isinstance(other, Futility | DropArm) and other.margin <= rule.margin:
+                low = other.probability if isinstance(other.probability, float) else max(other.probability)
+                high = rule.probability if isinstance(rule.probability, float) else min(rule.probability)
+                if low > high:
+                    yield (
+                        f"The {other.kind} threshold {low:g} is above the efficacy threshold {high:g}: an arm can "
+                        "meet both; the order of the rules decides."
+                    )
+    if isinstance(scenario.endpoint, Binary):
+        for rule in scenario.decisions:
+            if abs(rule.margin) >= 1:
+                yield f"A margin of {rule.margin:g} on a difference of proportions can never be reached."
+
+
+def _about_truths(scenario: Scenario) -> Iterator[str]:
+    sign = scenario.endpoint.sign
+    control = scenario.arm_names[scenario.control]
+    margin = scenario.designs()["adaptive"].efficacy_margin
+
+    def helps(truth: TruthSpec) -> bool:
+        values = {arm: _middle(course) * sign for arm, course in truth.of(scenario.endpoint_name).items()}
+        return any(values[arm] > values[control] + margin + 1e-9 for arm in values if arm != control)
+
+    effective = {name: helps(truth) for name, truth in scenario.truths.items()}
+    if all(effective.values()):
+        yield "No truth is a null, so the type I error of the whole trial is not simulated. Add one in which nothing works."
+    if not any(effective.values()):
+        yield "No truth has an effective arm, so there is no power to report."
+
+
+def _about_size(scenario: Scenario) -> Iterator[str]:
+    months = scenario.population.accrual.expected_months(scenario.population.patients)
+    if months > 84:
+        yield f"Enrolling {scenario.population.patients} patients takes about {months / 12:.0f} years."
+    n = scenario.simulation.replicates
+    if n < 1000:
+        error = (0.025 * 0.975 / n) ** 0.5
+        yield f"With {n} replicates a rate of 0.025 has a Monte Carlo standard error of {error:.3f}: too much to judge it."
+
+
+def _about_sources(scenario: Scenario) -> Iterator[str]:
+    unsourced = [f"truth '{name}'" for name, truth in scenario.truths.items() if not truth.source]
+    for label, part in (("accrual", scenario.population.accrual), ("dropout", scenario.population.dropout)):
+        if part is not None and not part.source:
+            unsourced.append(label)
+    if unsourced:
+        yield f"No source is given for {_and(unsourced)}: write source: (a paper, or the word assumed)."
+
+
+# ------------------------------------------------------------------------- words
+
+
+def _and(items: list[Any]) -> str:
+    words = [str(item) for item in items]
+    if len(words) > 12:
+        words = [*words[:3], "...", words[-1]]
+        return ", ".join(words)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def _percent(proportion: float) -> str:
+    return f"{100 * proportion:.3g}%"
+
+
+def _margin(margin: float, scenario: Scenario) -> str:
+    if isinstance(scenario.endpoint, Binary):
+        return f"{100 * margin:g} percentage points"
+    return f"{margin:g} {scenario.endpoint.unit or ''}".strip()
+
+
+def _middle(course: Course) -> float:
+    values = numbers(course)
+    return sum(values) / len(values)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
