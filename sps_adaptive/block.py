@@ -20,7 +20,7 @@ DESIGNS = (ADAPTIVE, FIXED)
 
 def draw(scenario: Scenario, block: int) -> Cohort:
     """Return the patients of a block: the same for every truth and design."""
-    return scenario.population.draw(scenario.simulation.seed, block, BLOCK_SIZE, tuple(scenario.endpoints))
+    return scenario.population.draw(scenario.simulation.seed, block, BLOCK_SIZE, scenario.endpoints)
 
 
 def run_designs(scenario: Scenario, truth: str, cohort: Cohort) -> Mapping[str, TrialRecord]:

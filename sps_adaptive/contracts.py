@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool, Float, Int, Shaped
 
 Array = NDArray[Any]
 
@@ -51,8 +51,8 @@ class Potential(NamedTuple):
     This is the only place where the truth enters: nothing after it sees a truth.
     """
 
-    value: Float[Array, "R N A V"]
-    """Oriented outcome."""
+    value: Shaped[Array, "R N A V"]
+    """Oriented outcome: floats, or booleans where it is yes or no."""
     known_at: Float[Array, "R N #A V"]
     """Day on which it is assessed, inf = never; the axis A has length 1 where the arm does not matter."""
 
@@ -75,12 +75,29 @@ class Snapshot(NamedTuple):
     value: Float[Array, "R N V"]
     """Oriented outcome where known, NaN elsewhere."""
     covariates: Float[Array, "R N C"]
-    n_arms: int
-    n_enrolled: Int[Array, " R"]
-    n_known: Int[Array, " R"]
-    """Patients whose primary outcome (last visit) is known."""
     n_pending: Int[Array, " R"]
     """Enrolled, not yet assessed, not known to have dropped out."""
+    arm_enrolled: Int[Array, "R A"]
+    """Patients enrolled on each arm."""
+    arm_known: Int[Array, "R A"]
+    """Those of them whose primary outcome (last visit) is known."""
+    arm_total: Float[Array, "R A"]
+    """Sum of their oriented primary outcomes."""
+
+    @property
+    def n_arms(self) -> int:
+        """Number of arms."""
+        return self.arm_known.shape[1]
+
+    @property
+    def n_enrolled(self) -> Int[Array, " R"]:
+        """Patients enrolled."""
+        return self.arm_enrolled.sum(axis=1)
+
+    @property
+    def n_known(self) -> Int[Array, " R"]:
+        """Patients whose primary outcome is known."""
+        return self.arm_known.sum(axis=1)
 
 
 class Posterior(Protocol):

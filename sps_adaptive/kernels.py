@@ -41,8 +41,8 @@ def deal(
     for r in range(replicates):
         for n in range(start[r], patients):
             a = 0
-            while a < last and position[r, n] >= cumulative[r, a]:
-                a += 1
+            for k in range(last):  # counted rather than searched: no branch to mispredict
+                a += position[r, n] >= cumulative[r, k]
             arm[r, n] = a
 
 
@@ -89,44 +89,50 @@ def cut(
     seen_arm: Int[Array, "R N"],
     known: Bool[Array, "R N V"],
     seen: Float[Array, "R N V"],
-    counts: Int[Array, "R 3"],
+    pending: Int[Array, " R"],
+    arm_enrolled: Int[Array, "R A"],
+    arm_known: Int[Array, "R A"],
+    arm_total: Float[Array, "R A"],
 ) -> None:
-    """Fill what can be known on `day`; `seen_arm` comes as -1, `known` as False, `seen` as NaN, `counts` as 0.
+    """Fill what can be known on `day`; `seen_arm` comes as -1, `known` as False, `seen` as NaN, the counts as 0.
 
-    `counts` gets (enrolled, known, pending).
+    Counts and totals are those of the last visit.
     """
     replicates, _, visits = value.shape
     for r in range(replicates):
         for n in range(last_enrolled[r]):
             if enrolled_at[r, n] > day[r]:
                 break
-            seen_arm[r, n] = arm[r, n]
-            counts[r, 0] += 1
+            a = arm[r, n]
+            seen_arm[r, n] = a
+            arm_enrolled[r, a] += 1
             for v in range(visits):
                 if known_at[r, n, v] <= day[r]:
                     known[r, n, v] = True
                     seen[r, n, v] = value[r, n, v]
             if known[r, n, visits - 1]:
-                counts[r, 1] += 1
+                arm_known[r, a] += 1
+                arm_total[r, a] += seen[r, n, visits - 1]
             elif dropout_at[r, n] > day[r]:
-                counts[r, 2] += 1
+                pending[r] += 1
 
 
 @compiled
-def arm_sums(
-    arm: Int[Array, "R N"],
-    known: Bool[Array, "R N"],
-    value: Float[Array, "R N"],
-    count: Int[Array, "R A"],
-    total: Float[Array, "R A"],
+def last_settled(
+    known_at: Float[Array, "R N V"],
+    dropout_at: Float[Array, "R N"],
+    last_enrolled: Int[Array, " R"],
+    day: Float[Array, " R"],
 ) -> None:
-    """Count the known outcomes of each arm and add them up, in place."""
-    replicates, patients = arm.shape
+    """Find the day by which each of the first `last_enrolled` has been assessed or has dropped out; `day` comes as -inf."""
+    replicates, _, visits = known_at.shape
     for r in range(replicates):
-        for n in range(patients):
-            if known[r, n]:
-                count[r, arm[r, n]] += 1
-                total[r, arm[r, n]] += value[r, n]
+        for n in range(last_enrolled[r]):
+            settled = known_at[r, n, visits - 1]
+            if settled == np.inf:
+                settled = dropout_at[r, n]
+            if settled > day[r]:
+                day[r] = settled
 
 
 @compiled
@@ -161,8 +167,3 @@ def arm_products(
                 xx[r, a] += before_x * after_x
                 xy[r, a] += before_x * after_y
                 yy[r, a] += before_y * after_y
-
-
-def empty_sums(replicates: int, arms: int, number: int) -> tuple[Float[Array, "R A"], ...]:
-    """Return `number` zeroed arrays for the sums above."""
-    return tuple(np.zeros((replicates, arms)) for _ in range(number))

@@ -14,7 +14,7 @@ from sps_adaptive import kernels
 from sps_adaptive.contracts import Cohort, Outcome, Potential, Snapshot
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float, Int, Shaped
 
     from sps_adaptive.contracts import Array
 
@@ -65,7 +65,7 @@ def pick(potential: Potential, arm: Int[Array, "R N"]) -> Outcome:
     return Outcome(_pick(potential.value, arm), _pick(potential.known_at, arm))
 
 
-def _pick(by_arm: Float[Array, "R N #A V"], arm: Int[Array, "R N"]) -> Float[Array, "R N V"]:
+def _pick(by_arm: Shaped[Array, "R N #A V"], arm: Int[Array, "R N"]) -> Float[Array, "R N V"]:
     if by_arm.shape[2] == 1:
         return by_arm[:, :, 0, :]
     picked = np.empty((*by_arm.shape[:2], by_arm.shape[3]))
@@ -96,12 +96,14 @@ def cut(
     seen_arm = np.full(arm.shape, -1, arm.dtype)
     known = np.zeros(outcome.value.shape, bool)
     seen = np.full(outcome.value.shape, np.nan)
-    counts = np.zeros((replicates, 3), np.int64)
+    pending = np.zeros(replicates, np.int64)
+    enrolled, assessed = np.zeros((2, replicates, n_arms), np.int64)
+    total = np.zeros((replicates, n_arms))
     kernels.cut(
         day, cohort.enrolled_at, cohort.dropout_at, arm, outcome.value, outcome.known_at,
-        last_enrolled, seen_arm, known, seen, counts,
+        last_enrolled, seen_arm, known, seen, pending, enrolled, assessed, total,
     )  # fmt: skip
-    return Snapshot(day, seen_arm, known, seen, cohort.covariates, n_arms, counts[:, 0], counts[:, 1], counts[:, 2])
+    return Snapshot(day, seen_arm, known, seen, cohort.covariates, pending, enrolled, assessed, total)
 
 
 def n_enrolled_by(day: Float[Array, " R"], cohort: Cohort) -> Int[Array, " R"]:
@@ -109,8 +111,8 @@ def n_enrolled_by(day: Float[Array, " R"], cohort: Cohort) -> Int[Array, " R"]:
     return (cohort.enrolled_at <= day[:, None]).sum(axis=1)
 
 
-def last_day(cohort: Cohort, outcome: Outcome, enrolled: Bool[Array, "R N"]) -> Float[Array, " R"]:
-    """Return the day on which everybody enrolled has been assessed or has dropped out."""
-    known_at = outcome.known_at[..., -1]
-    settled_at = np.where(np.isfinite(known_at), known_at, cohort.dropout_at)
-    return np.where(enrolled, np.maximum(settled_at, cohort.enrolled_at), -np.inf).max(axis=1)
+def last_day(cohort: Cohort, outcome: Outcome, last_enrolled: Int[Array, " R"]) -> Float[Array, " R"]:
+    """Return the day on which the first `last_enrolled` have all been assessed or have dropped out."""
+    day = np.full(len(last_enrolled), -np.inf)
+    kernels.last_settled(outcome.known_at, cohort.dropout_at, last_enrolled, day)
+    return day

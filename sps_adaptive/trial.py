@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Stop, Verdict
-from sps_adaptive.kernels import arm_sums
 from sps_adaptive.tables import LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, deal, last_day, n_enrolled_by, pick, positions
 
@@ -57,15 +56,16 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         Everything the tables and a replay need.
     """
     state = start(design, cohort)
+    everybody = np.full(len(state.arm), design.patients)
     records = []
     for index in range(design.schedule.n_looks(design.patients)):
         outcome = pick(potential, state.arm)
         day = design.schedule.day(index, cohort, outcome)
-        takes_place = state.running & (day < last_day(cohort, outcome, np.ones_like(state.arm, bool)))
+        takes_place = state.running & (day < last_day(cohort, outcome, everybody))
         snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms))
         look = look_at(design, index, snapshot, state.is_open, design.model.fit(snapshot))
         verdict = decide(design, look, state.is_claimed)
-        state, allocation = carry_out(design, cohort, state, look, verdict, day, takes_place)
+        state, allocation = carry_out(design, cohort, state, look, verdict, snapshot, takes_place)
         records.append(record(design, look, snapshot, verdict, state, allocation, takes_place, final=False))
     return final_analysis(design, cohort, potential, state, records)
 
@@ -78,7 +78,7 @@ def start(design: Design, cohort: Cohort) -> State:
     place = positions(cohort, nobody_yet, design.allocation.block_length(len(design.arms)))
     probabilities = design.allocation.start(is_open, design.control)
     return State(
-        arm=deal(np.zeros((replicates, patients), np.int64), probabilities, place, nobody_yet),
+        arm=deal(np.zeros((replicates, patients), np.int8), probabilities, place, nobody_yet),
         is_open=is_open,
         is_claimed=np.zeros_like(is_open),
         running=np.ones(replicates, bool),
@@ -131,7 +131,7 @@ def carry_out(
     state: State,
     look: Look,
     verdict: Verdict,
-    day: Float[Array, " R"],
+    snapshot: Snapshot,
     takes_place: Bool[Array, " R"],
 ) -> tuple[State, Float[Array, "R A"]]:
     """Act on a verdict where the look takes place: claim, close, stop, and deal again to those not yet enrolled."""
@@ -140,7 +140,7 @@ def carry_out(
     stops = takes_place & (verdict.stop != Stop.NO)
     goes_on = takes_place & ~stops
     probabilities = design.allocation.probabilities(look._replace(is_open=is_open))
-    not_yet = np.where(goes_on, n_enrolled_by(day, cohort), cohort.u_arm.shape[1])
+    not_yet = np.where(goes_on, look.n_enrolled, design.patients)
     place = positions(cohort, not_yet, design.allocation.block_length(len(design.arms)))
     after = State(
         arm=deal(state.arm, probabilities, place, not_yet),
@@ -149,7 +149,7 @@ def carry_out(
         running=state.running & ~stops,
         stop=np.where(stops, verdict.stop, state.stop),
         stop_look=np.where(stops, look.k + 1, state.stop_look),
-        stop_day=np.where(stops, day, state.stop_day),
+        stop_day=np.where(stops, snapshot.day, state.stop_day),
         judged=np.where(stops[:, None], state.is_open, state.judged),
     )
     return after, np.where(goes_on[:, None], probabilities, 0.0)
@@ -166,7 +166,7 @@ def final_analysis(
     replicates, patients = state.arm.shape
     n_last = np.where(state.running, patients, n_enrolled_by(state.stop_day, cohort))
     outcome = pick(potential, state.arm)
-    followed_until = last_day(cohort, outcome, np.arange(patients) < n_last[:, None])
+    followed_until = last_day(cohort, outcome, n_last)
     day = np.where(state.running, followed_until, np.maximum(followed_until, state.stop_day))
     snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
@@ -174,7 +174,7 @@ def final_analysis(
     verdict = decide(design, look, state.is_claimed)
     state = state._replace(
         is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),
-        arm=np.where(np.arange(patients) < n_last[:, None], state.arm, -1),
+        arm=np.where(np.arange(patients) < n_last[:, None], state.arm, np.int8(-1)),
     )
     everywhere = np.ones(replicates, bool)
     no_more = np.zeros(judged.shape)
@@ -217,9 +217,6 @@ def record(
 ) -> LookRecord:
     """Write down what a look saw and decided, on the endpoint's own scale."""
     endpoint, posterior = design.endpoint, look.posterior
-    shape = state.is_open.shape
-    arm_known, arm_total = np.zeros(shape, np.int64), np.zeros(shape)
-    arm_sums(snapshot.arm, snapshot.known[..., -1], snapshot.value[..., -1], arm_known, arm_total)
     mean = posterior.mean()
     effect = np.stack([mean - mean[:, [design.control]]] * 3, axis=-1)
     effect[..., 1:] = np.nan
@@ -237,9 +234,9 @@ def record(
         is_open=state.is_open,
         is_claimed=state.is_claimed,
         meets_efficacy=verdict.claim,
-        arm_enrolled=np.stack([(snapshot.arm == arm).sum(axis=1) for arm in range(shape[1])], axis=1),
-        arm_known=arm_known,
-        arm_total=natural_total(design, arm_total, arm_known),
+        arm_enrolled=snapshot.arm_enrolled,
+        arm_known=snapshot.arm_known,
+        arm_total=natural_total(design, snapshot.arm_total, snapshot.arm_known),
         estimate=endpoint.natural(mean),
         prob_best=posterior.prob_best(state.is_open if not final else look.is_open),
         prob_better=better,

@@ -36,9 +36,20 @@ def project(
         What the arms share; the caller has made sure that the floors sum to at most this, the ceilings to
         at least this.
     """
-    weights = np.where(upper > 0, np.maximum(weights, 1e-300), 0.0)
+    weights = np.where(upper > 0, weights, 0.0)
     weights = weights / np.maximum(weights.max(axis=1, keepdims=True), 1e-300)
-    weights = np.where(upper > 0, np.maximum(weights, 1e-12), 1.0)
+    weights = np.where(upper > 0, np.maximum(weights, 1e-12), 0.0)
+    share = weights * (total / np.maximum(weights.sum(axis=1), 1e-300))[:, None]
+    outside = ((share < lower) | (share > upper)).any(axis=1)
+    if outside.any():  # inside the bounds the proportional share is the projection
+        share[outside] = _project(weights[outside], lower[outside], upper[outside], total[outside])
+    return share
+
+
+def _project(
+    weights: Float[Array, "R A"], lower: Float[Array, "R A"], upper: Float[Array, "R A"], total: Float[Array, " R"]
+) -> Float[Array, "R A"]:
+    weights = np.where(upper > 0, weights, 1.0)
     corners = np.sort(np.concatenate([lower / weights, upper / weights], axis=1), axis=1)
     reached = np.clip(corners[:, :, None] * weights[:, None, :], lower[:, None, :], upper[:, None, :]).sum(axis=2)
     after = np.clip((reached < total[:, None] - 1e-15).sum(axis=1), 1, corners.shape[1] - 1)

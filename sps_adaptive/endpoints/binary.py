@@ -28,10 +28,10 @@ class Binary(Assessed):
     kind: Literal["binary"]
 
     def potential(self, cohort: Cohort, name: str, arms: tuple[str, ...], truth: BinaryTruth) -> Potential:
-        """Return the oriented outcome (1 good, 0 not) of each patient on each arm."""
+        """Return the oriented outcome (True is good) of each patient on each arm."""
         event = cohort.u_outcome[name][:, :, None, 0] < self._probability(cohort, arms, truth)
         good = event if self.better == "higher" else ~event
-        return Potential(good[..., None].astype(float), self.known_at(cohort))
+        return Potential(good[..., None], self.known_at(cohort))
 
     def true_means(self, cohort: Cohort, arms: tuple[str, ...], truth: BinaryTruth) -> Float[Array, " A"]:
         """Return the oriented true probability of each arm, averaged over the patients' enrolment days."""

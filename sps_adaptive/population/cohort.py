@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +13,20 @@ from sps_adaptive.contracts import Cohort
 from sps_adaptive.part import Part
 from sps_adaptive.population import AccrualKind, DropoutKind
 from sps_adaptive.streams import Stream, uniforms
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from sps_adaptive.contracts import Array
+
+
+class Visited(Protocol):
+    """What the population must know of an endpoint."""
+
+    @property
+    def window_months(self) -> float:
+        """Half-width of the visit window."""
+        ...
 
 
 class Population(Part):
@@ -23,8 +38,10 @@ class Population(Part):
     dropout: DropoutKind | None = None
     """How patients leave before their outcome is assessed; left out: nobody does."""
 
-    def draw(self, seed: int, block: int, replicates: int, endpoints: tuple[str, ...]) -> Cohort:
+    def draw(self, seed: int, block: int, replicates: int, endpoints: Mapping[str, Visited]) -> Cohort:
         """Return the patients of one block.
+
+        Streams have names, so what no endpoint needs is not drawn, and the rest is the same as if it were.
 
         Parameters
         ----------
@@ -35,23 +52,28 @@ class Population(Part):
         replicates
             Number of replicates R in a block.
         endpoints
-            Names of the endpoints; each gets its own luck, in this order.
+            The endpoints; each gets its own luck, in this order.
         """
         shape = (replicates, self.patients)
+
+        def luck(stream: Stream, index: int = 0) -> Float[Array, "R N"]:
+            return uniforms(seed, stream, block, *shape, index)
+
         enrolled_at, site = self.accrual.enrol(seed, block, *shape)
-        dropout_at = np.full(shape, np.inf)
+        dropout_at, score, u_visit = np.full(shape, np.inf), np.zeros(shape), np.full(shape, 0.5)
         if self.dropout is not None:
-            dropout_at = enrolled_at + self.dropout.days(uniforms(seed, Stream.DROPOUT, block, *shape))
+            dropout_at = enrolled_at + self.dropout.days(luck(Stream.DROPOUT))
+        if any(getattr(endpoint, "baseline", None) for endpoint in endpoints.values()):
+            score = normal_quantile(luck(Stream.BASELINE))
+        if any(endpoint.window_months for endpoint in endpoints.values()):
+            u_visit = luck(Stream.VISIT)
         return Cohort(
             enrolled_at=enrolled_at,
             site=site,
             dropout_at=dropout_at,
-            covariates=normal_quantile(uniforms(seed, Stream.BASELINE, block, *shape))[..., None],
-            u_visit=uniforms(seed, Stream.VISIT, block, *shape),
-            u_arm=uniforms(seed, Stream.ARM, block, *shape),
-            u_block=uniforms(seed, Stream.BLOCK, block, *shape),
-            u_outcome={
-                name: uniforms(seed, Stream.OUTCOME, block, *shape, index)[..., None]
-                for index, name in enumerate(endpoints)
-            },
+            covariates=score[..., None],
+            u_visit=u_visit,
+            u_arm=luck(Stream.ARM),
+            u_block=luck(Stream.BLOCK),
+            u_outcome={name: luck(Stream.OUTCOME, index)[..., None] for index, name in enumerate(endpoints)},
         )
