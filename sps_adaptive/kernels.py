@@ -167,3 +167,8 @@ def arm_products(
                 xx[r, a] += before_x * after_x
                 xy[r, a] += before_x * after_y
                 yy[r, a] += before_y * after_y
+
+
+def empty_sums(replicates: int, arms: int, number: int) -> tuple[Float[Array, "R A"], ...]:
+    """Return `number` zeroed arrays for the sums above."""
+    return tuple(np.zeros((replicates, arms)) for _ in range(number))

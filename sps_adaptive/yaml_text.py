@@ -110,7 +110,8 @@ class _Node:
     children: dict[Key, _Node] = field(default_factory=dict)
     nodes: int = 1
     depth: int = 0
-    is_block: bool = False
+    at_key: bool = False
+    """Whether it is to be looked for at its key: it begins on the next line, or is nothing at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +139,7 @@ class Document:
             if key not in node.children:
                 break
             child = node.children[key]
-            mark = node.keys[key] if child.is_block or (of_key and depth == len(path)) else child.mark
+            mark = node.keys[key] if child.at_key or (of_key and depth == len(path)) else child.mark
             node = child
         return mark
 
@@ -345,7 +346,7 @@ class _Composer:
         if self._needs_key():
             self._stop("a list or a section cannot be a key", "use a word", mark)
         self._count(1, 1, mark)
-        node = _Node(mark, {} if isinstance(event, MappingStartEvent) else [], is_block=not event.flow_style)
+        node = _Node(mark, {} if isinstance(event, MappingStartEvent) else [], at_key=not event.flow_style)
         self._open.append(_Open(node, self._path(), event.anchor, self._nodes - 1))
 
     def _scalar(self, event: Any, mark: Mark) -> None:
@@ -360,7 +361,8 @@ class _Composer:
             if event.anchor:
                 self._anchors[event.anchor] = _Node(mark, text, nodes=weight)
         else:
-            self._attach(_Node(mark, _plain(text) if is_plain else text, nodes=weight), event.anchor)
+            node = _Node(mark, _plain(text) if is_plain else text, nodes=weight, at_key=is_plain and not text)
+            self._attach(node, event.anchor)
 
     def _take_key(self, text: str, is_plain: bool, mark: Mark) -> None:
         section = self._open[-1]

@@ -1,0 +1,1 @@
+"""Operating characteristics: from the tables of a run to figures with their Monte Carlo errors."""

@@ -1,0 +1,122 @@
+"""What is true: which arms are effective, which is best. Known from the truth, never guessed from results."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sps_adaptive.block import draw
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
+from sps_adaptive.scenario import ADAPTIVE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Bool, Float
+
+    from sps_adaptive.contracts import Array
+    from sps_adaptive.scenario import Scenario
+
+ROUNDING = 1e-9
+"""True values closer than this are equal."""
+
+
+class TrueState(NamedTuple):
+    """What a truth says about the arms."""
+
+    arms: tuple[str, ...]
+    control: int
+    value: Float[Array, " A"]
+    """True value of each arm, on the endpoint's own scale."""
+    effect: Float[Array, " A"]
+    """Arm minus control, on the endpoint's own scale."""
+    is_effective: Bool[Array, " A"]
+    """Better than the control by more than the efficacy margin; never the control."""
+    is_best: Bool[Array, " A"]
+    """The best of all arms with the control; where several are equally good, all of them."""
+    is_worst: Bool[Array, " A"]
+    """The worst of all arms, or all that are equally bad."""
+    reference_month: float
+    """A month near the end of the trial, about which sums of durations are taken; it has no other meaning."""
+
+    @property
+    def is_ineffective(self) -> Bool[Array, " A"]:
+        """The experimental arms that are not effective."""
+        return self.is_experimental & ~self.is_effective
+
+    @property
+    def is_experimental(self) -> Bool[Array, " A"]:
+        """The arms other than the control."""
+        return np.arange(len(self.arms)) != self.control
+
+    @property
+    def arms_differ(self) -> bool:
+        """Whether some arm is better than another."""
+        return not bool(self.is_best.all())
+
+
+def true_state(scenario: Scenario, truth: str) -> TrueState:
+    r"""Return what is true of each arm.
+
+    Arm a is effective if and only if :math:`\theta_a - \theta_0 > \delta`, where :math:`\theta` are the true
+    means in the good direction and :math:`\delta` is the margin of the scenario's efficacy rule; differences
+    within 1e-9 count as equal. Where a truth changes while the trial enrols, :math:`\theta_a` is its average
+    over the enrolment days of the largest sample, taken over the patients of block 0 of the run.
+    """
+    return _true_state(_Case(scenario, truth))
+
+
+def truth_table(scenario: Scenario) -> pd.DataFrame:
+    """Return one row for each truth and arm: true value, effect, whether effective, whether best."""
+    import pandas as pd
+
+    rows = [
+        (truth, arm, state.value[a], state.effect[a], state.is_effective[a], state.is_best[a])
+        for truth in scenario.truths
+        for state in [true_state(scenario, truth)]
+        for a, arm in enumerate(state.arms)
+    ]
+    return pd.DataFrame(rows, columns=["truth", "arm", "value", "effect", "is_effective", "is_best"])
+
+
+class _Case:
+    """A scenario and a truth as a key: equal where the numbers of a run would be equal."""
+
+    def __init__(self, scenario: Scenario, truth: str) -> None:
+        self.scenario, self.truth = scenario, truth
+        self.digest = scenario.truth_digest(truth)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Case) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+@lru_cache(maxsize=256)
+def _true_state(case: _Case) -> TrueState:
+    scenario, truth = case.scenario, case.truth
+    endpoint, arms, control = scenario.endpoint, scenario.arm_names, scenario.control
+    values = scenario.truth(truth).of(scenario.endpoint_name)
+    changes = any(isinstance(course, dict) for course in values.values())
+    cohort = draw(scenario, 0) if changes else _one_trial(scenario)
+    oriented = np.broadcast_to(endpoint.true_means(cohort, arms, values), (len(arms),))
+    gain = oriented - oriented[control]
+    margin = scenario.designs()[ADAPTIVE].efficacy_margin
+    last = cohort.enrolled_at[:, -1].mean() / DAYS_PER_MONTH
+    return TrueState(
+        arms=arms,
+        control=control,
+        value=np.asarray(endpoint.natural(oriented)),
+        effect=np.asarray(endpoint.natural_difference(gain)) + 0.0,  # a difference of -0.0 becomes 0.0
+        is_effective=(gain > margin + ROUNDING) & (np.arange(len(arms)) != control),
+        is_best=oriented >= oriented.max() - ROUNDING,
+        is_worst=oriented <= oriented.min() + ROUNDING,
+        reference_month=float(np.rint(last + endpoint.assessed_at_month)),
+    )
+
+
+def _one_trial(scenario: Scenario) -> Cohort:
+    """Return the patients of one trial: enough where no true value changes with time."""
+    return scenario.population.draw(scenario.simulation.seed, 0, 1, scenario.endpoints)

@@ -1,0 +1,71 @@
+"""How a figure is written: one rule for every table that people read."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+
+class Figure(NamedTuple):
+    """An estimate with its Monte Carlo error."""
+
+    estimate: float
+    mcse: float | None
+    lower: float | None
+    upper: float | None
+
+
+def percent(figure: Figure | None) -> str:
+    """Return a proportion in percent: '58.6 ±0.5'; none or all of the trials: the Clopper-Pearson bound."""
+    if figure is None:
+        return "-"
+    value = 100 * figure.estimate
+    if figure.estimate in (0.0, 1.0) and figure.lower is not None and figure.upper is not None:
+        # a sample without an event says little more than an upper bound
+        bound = f"<{100 * figure.upper:.2g}" if figure.estimate == 0 else f">{_floor(100 * figure.lower)}"
+        return f"{value:.0f} ({bound})"
+    if figure.mcse is None or pd.isna(figure.mcse):
+        return f"{value:.1f}"
+    digits = 1 if 100 * figure.mcse >= 0.05 else 2
+    return f"{value:.{digits}f} ±{100 * figure.mcse:.{digits}f}"
+
+
+def number(figure: Figure | None, digits: int = 1, *, signed: bool = False) -> str:
+    """Return a number with its Monte Carlo standard error: '54.3 ±0.1'."""
+    if figure is None:
+        return "-"
+    sign = "+" if signed else ""
+    text = f"{figure.estimate:{sign}.{digits}f}"
+    if figure.mcse is None or pd.isna(figure.mcse):
+        return text
+    return f"{text} ±{figure.mcse:.{digits}f}" if figure.mcse >= 0.5 * 10**-digits else f"{text} ±<{10**-digits:g}"
+
+
+def plain(figure: Figure | None, digits: int = 0) -> str:
+    """Return a number alone."""
+    return "-" if figure is None else f"{figure.estimate:.{digits}f}"
+
+
+class Figures:
+    """The characteristics of a run, to be asked for by name."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        columns = zip(
+            *(frame[name].tolist() for name in ("truth", "design", "metric", "arm", "look")),
+            strict=True,
+        )
+        values: Any = zip(*(_floats(frame[name]) for name in ("estimate", "mcse", "lower", "upper")), strict=True)
+        self._rows = {key: Figure(*value) for key, value in zip(columns, values, strict=True)}
+
+    def get(self, truth: str, design: str, metric: str, arm: str = "", look: int = 0) -> Figure | None:
+        """Return a figure, None where it does not exist."""
+        return self._rows.get((truth, design, metric, arm, look))
+
+
+def _floats(column: pd.Series[Any]) -> list[float | None]:
+    return [None if missing else float(value) for value, missing in zip(column, column.isna(), strict=True)]
+
+
+def _floor(value: float) -> str:
+    return f"{int(value * 100) / 100:.2f}"

@@ -1,0 +1,13 @@
+"""How outcomes are analysed."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sps_adaptive.models.ancova import Ancova
+from sps_adaptive.models.beta_binomial import BetaBinomial
+from sps_adaptive.models.normal import Normal
+
+AnalysisKind = Annotated[BetaBinomial | Normal | Ancova, Field(discriminator="kind")]
+
+__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Normal"]

@@ -1,0 +1,180 @@
+"""Continuous outcomes, arm by arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
+from sps_adaptive.models.arm_priors import by_arm
+from sps_adaptive.part import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jaxtyping import Float
+
+    from sps_adaptive.contracts import Array
+
+VAGUE = 1e6
+"""Where the posterior is improper, an arm gets a scale of so many standard deviations: nothing is known of it."""
+
+LEAST_DF = 0.5
+"""Posteriors with fewer degrees of freedom count as improper."""
+
+LEAST_SD = 1e-9
+"""Smallest standard deviation, as a share of the stated one: outcomes may all be equal."""
+
+Variance = Literal["known", "arm_specific", "common"]
+
+Patients = Annotated[float, Field(ge=0, le=10_000)]
+
+
+class NormalPrior(Part):
+    """A normal distribution for the mean of an arm, with the variance of the mean of `patients` outcomes."""
+
+    mean: float = 0.0
+    """The prior mean, on the scale of the endpoint."""
+    patients: Patients = 0.0
+    """How many outcomes the prior mean is worth; 0 is a flat prior."""
+
+
+class Normal(Part):
+    r"""Normal outcomes with conjugate priors: the means of the arms, without covariates.
+
+    With n outcomes of mean :math:`\bar y` and sum of squares S about it in an arm, a prior mean m worth
+    :math:`\kappa` patients, and a prior guess s of the standard deviation worth :math:`\nu` patients,
+
+    .. math::
+        \theta \mid \text{data} \sim t_{\nu + n}\!\left(\frac{\kappa m + n \bar y}{\kappa + n},\;
+        \frac{1}{\kappa + n} \cdot
+        \frac{\nu s^2 + S + \frac{\kappa n}{\kappa + n} (\bar y - m)^2}{\nu + n}\right)
+
+    as location and squared scale (normal-inverse-gamma; Gelman et al. 2013, section 3.3). `common` pools S and
+    the degrees of freedom over the arms, `known` takes s as the truth and gives normal posteriors. A flat prior
+    (:math:`\kappa = 0`) is uniform and costs one degree of freedom: with :math:`\nu = 0` the posteriors are
+    those of the t-tests; with a known standard deviation, of the z-test.
+
+    An arm of which nothing is known (a flat prior and no outcome, or no degrees of freedom) would have an
+    improper posterior. It gets one that is at least a million standard deviations wide: it is better than any other
+    arm with probability one half, and whatever it is compared with is uncertain.
+
+    Use `arm_specific` if treatment may change the spread, `common` for small trials in which it hardly does,
+    `known` to plan with a standard deviation from the literature.
+    """
+
+    takes: ClassVar[frozenset[str]] = frozenset({"continuous"})
+    needs_baseline: ClassVar[bool] = False
+
+    kind: Literal["normal"]
+    variance: Variance
+    """Whether the standard deviation is `known`, estimated in each arm alone, or in all arms in common."""
+    sd: Annotated[float, Field(gt=0)]
+    """The known standard deviation of an outcome, or the prior guess of it."""
+    sd_patients: Patients = 1.0
+    """How many outcomes the guess is worth; without meaning where the standard deviation is known."""
+    prior: NormalPrior = NormalPrior()
+    """The prior of the mean of every arm that has none of its own. The default is flat."""
+    arm_priors: dict[str, NormalPrior] = Field(default_factory=dict)
+    """Priors of single arms, for example of a control with historical data."""
+
+    def bind(self, arms: tuple[str, ...], higher_is_better: bool) -> AnalysisModel:
+        """Return the model for these arms, oriented: larger is better."""
+        mean, patients = prior_arrays(self.prior, self.arm_priors, arms, higher_is_better)
+        return BoundNormal(self.variance, self.sd, self.sd_patients, mean, patients)
+
+
+@dataclass(frozen=True, eq=False)
+class BoundNormal:
+    """The normal analysis of given arms."""
+
+    variance: Variance
+    sd: float
+    sd_patients: float
+    prior_mean: Float[Array, " A"]
+    """Oriented."""
+    prior_patients: Float[Array, " A"]
+
+    def fit(self, snapshot: Snapshot) -> Posterior:
+        """Return the posterior given the outcomes of the last visit that are known."""
+        from sps_adaptive.posteriors.gaussian import GaussianPosterior
+        from sps_adaptive.posteriors.joint_student import JointStudentPosterior
+        from sps_adaptive.posteriors.student import StudentPosterior
+
+        value = np.ascontiguousarray(snapshot.value[..., -1])
+        seen = arm_products_of(snapshot, value, value)
+        patients, location, spread = update_means(seen, self.prior_mean, self.prior_patients)
+        own = own_variance(patients)
+        if self.variance == "known":
+            return GaussianPosterior(location, self.sd * np.sqrt(own))
+        if self.variance == "arm_specific":
+            gained = degrees_of_freedom(seen.n, self.prior_patients)
+            scale, df = pooled_variance(spread, gained, self.sd, self.sd_patients)
+            return StudentPosterior(location, np.sqrt(scale * own), df)
+        gained = degrees_of_freedom(seen.n, self.prior_patients).sum(axis=1)
+        scale, df = pooled_variance(spread.sum(axis=1), gained, self.sd, self.sd_patients)
+        return JointStudentPosterior(location, own, np.zeros_like(own), scale, df)
+
+
+class Products(NamedTuple):
+    """Means and centred sums of products of two variables, by arm."""
+
+    n: Float[Array, "R A"]
+    mean_x: Float[Array, "R A"]
+    mean_y: Float[Array, "R A"]
+    xx: Float[Array, "R A"]
+    xy: Float[Array, "R A"]
+    yy: Float[Array, "R A"]
+
+
+def arm_products_of(snapshot: Snapshot, x: Float[Array, "R N"], y: Float[Array, "R N"]) -> Products:
+    """Return the products of x and y over the patients whose last outcome is known."""
+    from sps_adaptive.kernels import arm_products
+
+    products = Products(*np.zeros((6, len(snapshot.arm), snapshot.n_arms)))
+    known = np.ascontiguousarray(snapshot.known[..., -1])
+    arm_products(snapshot.arm, known, x, y, *products)
+    return products
+
+
+def prior_arrays(
+    prior: NormalPrior, arm_priors: Mapping[str, NormalPrior], arms: tuple[str, ...], higher_is_better: bool
+) -> tuple[Float[Array, " A"], Float[Array, " A"]]:
+    """Return the oriented prior mean of each arm, and the patients it is worth."""
+    priors = by_arm(prior, arm_priors, arms)
+    mean = np.array([one.mean for one in priors])
+    return (mean if higher_is_better else -mean), np.array([one.patients for one in priors])
+
+
+def update_means(
+    seen: Products, prior_mean: Float[Array, " A"], prior_patients: Float[Array, " A"]
+) -> tuple[Float[Array, "R A"], Float[Array, "R A"], Float[Array, "R A"]]:
+    """Return patients, location and sum of squares of each arm, those of the prior included."""
+    patients = prior_patients + seen.n
+    share = seen.n / np.where(patients > 0, patients, 1.0)
+    location = prior_mean + share * (seen.mean_y - prior_mean)
+    return patients, location, seen.yy + prior_patients * share * (seen.mean_y - prior_mean) ** 2
+
+
+def own_variance(patients: Float[Array, "R A"]) -> Float[Array, "R A"]:
+    """Return the variance of each arm's mean, in units of that of an outcome."""
+    return np.where(patients > 0, 1 / np.where(patients > 0, patients, 1.0), VAGUE**2)
+
+
+def degrees_of_freedom(n: Float[Array, "R A"], prior_patients: Float[Array, " A"]) -> Float[Array, "R A"]:
+    """Return what each arm adds to the degrees of freedom: a mean with a flat prior uses one up."""
+    return n - ((prior_patients == 0) & (n > 0))
+
+
+def pooled_variance(
+    spread: Float[Array, "..."], gained: Float[Array, "..."], sd: float, sd_patients: float
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Return the scale of the variance and its degrees of freedom, those of the prior guess included."""
+    df = sd_patients + gained
+    proper = df >= LEAST_DF
+    variance = (sd_patients * sd**2 + spread) / np.where(proper, df, 1.0)
+    variance = np.where(proper, np.maximum(variance, (LEAST_SD * sd) ** 2), (VAGUE * sd) ** 2)
+    return variance, np.where(proper, df, 1.0)

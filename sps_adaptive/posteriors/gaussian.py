@@ -1,0 +1,69 @@
+"""Independent normal posteriors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from sps_adaptive.posteriors.independent import NODE, NODE_WEIGHT, fill_best, standards
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    from sps_adaptive.contracts import Array
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianPosterior:
+    r"""Independent posteriors :math:`\theta_a \sim N(\mu_a, \sigma_a^2)`.
+
+    All but `prob_best` is closed: a difference of independent normal variables is normal. `prob_best` is
+    :math:`\int f_k(x) \prod_{j \ne k} F_j(x) dx` by Gauss-Legendre panels.
+    """
+
+    location: Float[Array, "R A"]
+    scale: Float[Array, "R A"]
+    """Posterior standard deviations, positive."""
+
+    def mean(self) -> Float[Array, "R A"]:
+        """Return the posterior mean of each arm."""
+        return self.location.copy()
+
+    def interval(self, level: float) -> Float[Array, "R A 2"]:
+        """Return the equal-tailed credible interval of each arm."""
+        half = ndtri((1 + level) / 2) * self.scale
+        return np.stack([self.location - half, self.location + half], axis=-1)
+
+    def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
+        """Return P(arm is the best of `among`); 0 outside it, rows sum to 1."""
+        tables, _ = standards(np.array([np.inf]))
+        row = np.zeros(self.location.shape, np.int64)
+        best = np.zeros(self.location.shape)
+        fill_best(
+            np.ascontiguousarray(self.location), np.ascontiguousarray(self.scale), row,
+            np.ascontiguousarray(among), *tables, NODE, NODE_WEIGHT, best,
+        )  # fmt: skip
+        return best
+
+    def prob_better(self, than: int, by: float = 0.0) -> Float[Array, "R A"]:
+        """Return P(arm - arm `than` > by) for each arm; for `than` itself 1 if by < 0, else 0."""
+        gap, unit = self._difference(than)
+        better = np.asarray(ndtr((gap - by) / unit))
+        better[:, than] = 1.0 if by < 0 else 0.0
+        return better
+
+    def difference(self, than: int, level: float) -> Float[Array, "R A 3"]:
+        """Return mean and equal-tailed interval (mean, lower, upper) of arm - arm `than`; 0 for `than` itself."""
+        gap, unit = self._difference(than)
+        half = ndtri((1 + level) / 2) * unit
+        answer = np.stack([gap, gap - half, gap + half], axis=-1)
+        answer[:, than] = 0.0
+        return answer
+
+    def _difference(self, than: int) -> tuple[Float[Array, "R A"], Float[Array, "R A"]]:
+        """Return mean and standard deviation of arm - arm `than`."""
+        gap = self.location - self.location[:, [than]]
+        return gap, np.hypot(self.scale, self.scale[:, [than]])

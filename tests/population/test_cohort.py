@@ -1,0 +1,96 @@
+"""The patients of a block: who gets which stream, and what stays when something else changes."""
+
+import numpy as np
+import pytest
+
+from sps_adaptive.endpoints import Binary, Continuous
+from sps_adaptive.population import Exponential, Sites
+from sps_adaptive.population.cohort import Population
+from sps_adaptive.streams import Stream, uniforms
+
+SITES = Sites(kind="sites", sites=4, one_opens_every_months=2, patients_per_site_month=[0.1, 0.2, 0.3, 0.4])
+LEAVING = Exponential(kind="exponential", proportion=0.2, by_month=6)
+VISITED = Binary(kind="binary", better="higher", assessed_at_month=6, window_months=0.5)
+PLAIN = Binary(kind="binary", better="higher", assessed_at_month=6)
+SCORE = Continuous(
+    kind="continuous",
+    better="lower",
+    assessed_at_month=6,
+    sd=1.4,
+    window_months=0.5,
+    baseline={"mean": 4, "sd": 1, "correlation": 0.5},
+)
+
+
+def population(patients=30, dropout=LEAVING):
+    return Population(patients=patients, accrual=SITES, dropout=dropout)
+
+
+def drawn(cohort):
+    """Every array of a cohort by name."""
+    luck = {f"u_outcome.{name}": u for name, u in cohort.u_outcome.items()}
+    return {name: values for name, values in cohort._asdict().items() if name != "u_outcome"} | luck
+
+
+def test_every_array_has_the_shape_that_the_contract_states():
+    cohort = population().draw(1, 0, 7, {"response": VISITED, "score": SCORE})
+    for name, values in drawn(cohort).items():
+        expected = (7, 30, 1) if name.startswith(("covariates", "u_outcome")) else (7, 30)
+        assert values.shape == expected, name
+        assert values.dtype == (np.int64 if name == "site" else np.float64), name
+    assert set(cohort.u_outcome) == {"response", "score"}
+
+
+def test_more_patients_keep_the_earlier_ones():
+    few = drawn(population(12).draw(1, 0, 50, {"score": SCORE}))
+    many = drawn(population(30).draw(1, 0, 50, {"score": SCORE}))
+    for name, values in few.items():
+        np.testing.assert_array_equal(many[name][:, :12], values, err_msg=name)
+
+
+def test_the_same_address_gives_the_same_patients_and_another_block_or_seed_others():
+    def draw(seed, block):
+        return drawn(population().draw(seed, block, 20, {"score": SCORE}))
+
+    first = draw(1, 0)
+    for name, values in draw(1, 0).items():
+        np.testing.assert_array_equal(values, first[name], err_msg=name)
+    for other in (draw(1, 1), draw(2, 0)):
+        for name, values in other.items():
+            assert (values != first[name]).mean() > (0.5 if name == "site" else 0.999), name
+
+
+@pytest.mark.parametrize("dropout", [None, LEAVING])
+@pytest.mark.parametrize("endpoint", [PLAIN, VISITED, SCORE])
+def test_what_is_not_needed_changes_nothing_else(dropout, endpoint):
+    cohort = population(dropout=dropout).draw(5, 3, 9, {"it": endpoint})
+    shape = (9, 30)
+    for name, stream in {"u_arm": Stream.ARM, "u_block": Stream.BLOCK}.items():
+        np.testing.assert_array_equal(getattr(cohort, name), uniforms(5, stream, 3, *shape))
+    np.testing.assert_array_equal(cohort.u_outcome["it"][..., 0], uniforms(5, Stream.OUTCOME, 3, *shape))
+    if endpoint.window_months:
+        np.testing.assert_array_equal(cohort.u_visit, uniforms(5, Stream.VISIT, 3, *shape))
+    else:
+        assert (cohort.u_visit == 0.5).all()  # the planned day itself
+    assert cohort.covariates.any() == (endpoint is SCORE)
+    assert np.isfinite(cohort.dropout_at).all() == (dropout is not None)
+
+
+def test_each_endpoint_has_luck_of_its_own_in_the_order_of_the_file():
+    cohort = population().draw(5, 3, 9, {"b": PLAIN, "a": PLAIN})
+    np.testing.assert_array_equal(cohort.u_outcome["b"][..., 0], uniforms(5, Stream.OUTCOME, 3, 9, 30, 0))
+    np.testing.assert_array_equal(cohort.u_outcome["a"][..., 0], uniforms(5, Stream.OUTCOME, 3, 9, 30, 1))
+
+
+def test_nobody_leaves_before_being_enrolled():
+    cohort = population().draw(1, 0, 500, {"it": PLAIN})
+    assert (cohort.dropout_at >= cohort.enrolled_at).all()
+    nobody = population(dropout=Exponential(kind="exponential", proportion=0, by_month=6)).draw(1, 0, 5, {"it": PLAIN})
+    assert np.isposinf(nobody.dropout_at).all()
+
+
+def test_baseline_scores_are_standard_normal():
+    """Mean and variance of 60,000 scores within 4 SEs of 1 / sqrt(n) and sqrt(2 / n)."""
+    z = population().draw(1, 0, 2000, {"score": SCORE}).covariates
+    assert abs(z.mean()) < 4 / np.sqrt(z.size)
+    assert abs(z.var() - 1) < 4 * np.sqrt(2 / z.size)

@@ -1,0 +1,368 @@
+"""The designs on which the engine and the reference must agree: small, and between them every rule of the protocol."""
+
+from __future__ import annotations
+
+import json
+import random
+
+DESIGNS: dict[str, str] = {}
+
+DESIGNS["three arms, slow sites, protected control, arms dropped"] = """
+title: three arms in slow sites
+arms: {placebo: {control: true}, ivig: {}, mycophenolate: {}}
+population:
+  patients: 48
+  accrual: {kind: sites, sites: 6, one_opens_every_months: 2, patients_per_site_month: 0.3}
+  dropout: {kind: exponential, proportion: 0.12, by_month: 6}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 6, window_months: 0.5}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: enrolled, first: 16, every: 8}
+allocation: {kind: thompson, power: n/2N, floor: 0.15, control_share: 0.33, realisation: quota, block: 6}
+decisions:
+  - {kind: drop_arm, margin: 0.10, probability: 0.1503}
+  - {kind: efficacy, margin: 0, probability: 0.9603}
+  - {kind: futility, margin: 0, probability: 0.2003}
+truths:
+  one works: {response: {placebo: 0.25, ivig: 0.6, mycophenolate: 0.25}}
+simulation: {replicates: 100, seed: 11}
+"""
+
+DESIGNS["four arms, fast accrual, matched control, ceiling, arms close with success"] = """
+title: four arms, most patients pending at a look
+arms: {low: {}, placebo: {control: true}, middle: {}, high: {}}
+population:
+  patients: 60
+  accrual: {kind: poisson, patients_per_month: 8, ramp_up_months: 3}
+  dropout: {kind: exponential, proportion: 0.1, by_month: 4}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 2, window_months: 1}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 2}, arm_priors: {high: {alpha: 2, beta: 2}}}}
+looks: {kind: enrolled, at: [13, 20, 31, 32, 47, 59]}
+allocation: {kind: thompson, power: 0.7, floor: 0.1, ceiling: 0.4, control_share: matched, realisation: independent}
+decisions:
+  - {kind: efficacy, margin: 0.05, probability: [0.9503, 0.9303, 0.9103, 0.9003, 0.8803, 0.8703, 0.8503], then: close_arm}
+  - {kind: drop_arm, margin: 0, probability: 0.1003, from_look: 2}
+  - {kind: futility, margin: 0.2, probability: [0.0203, 0.0503, 0.1003, 0.1503, 0.2003, 0.2503, 0.3003]}
+truths:
+  gradient: {response: {low: 0.3, placebo: 0.25, middle: 0.5, high: 0.6}}
+simulation: {replicates: 100, seed: 12}
+"""
+
+DESIGNS["two arms, harm, looks at outcomes that may never come"] = """
+title: two arms, an event that harms, outcomes counted
+arms: {drug: {}, standard: {control: true}}
+population:
+  patients: 40
+  accrual: {kind: sites, sites: 3, patients_per_site_month: [0.5, 1.5, 0.2], opens_at_months: [4, 0, 2]}
+  dropout: {kind: exponential, proportion: 0.45, by_month: 5}
+endpoints: {relapse: {kind: binary, better: lower, assessed_at_month: 5, window_months: 2.5}}
+analysis: {relapse: {kind: beta_binomial, prior: {alpha: 2, beta: 1}}}
+looks: {kind: assessed, first: 8, every: 5, last: 36}
+allocation: {kind: thompson, power: 1, floor: 0.05, ceiling: 0.8}
+decisions:
+  - {kind: futility, margin: 0.05, probability: 0.1003}
+  - {kind: efficacy, margin: 0, probability: 0.9503, from_look: 2}
+truths:
+  fewer relapses: {relapse: {drug: 0.3, standard: 0.55}}
+simulation: {replicates: 100, seed: 13}
+"""
+
+DESIGNS["fixed ratio, calendar looks beyond the end, a truth that fades"] = """
+title: two to one to one, looks by the calendar
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 45
+  accrual: {kind: poisson, patients_per_month: 2.5}
+  dropout: {kind: exponential, proportion: 0.2, by_month: 3}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 3}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: calendar, first_month: 0.25, every_months: 2.75, last_month: 25}
+allocation: {kind: fixed, ratio: {placebo: 2, a: 1, b: 1.5}, realisation: quota, block: 7}
+decisions:
+  - {kind: drop_arm, margin: 0.05, probability: 0.1203, from_look: 3}
+  - {kind: efficacy, margin: 0, probability: 0.9703}
+  - {kind: futility, margin: 0.1, probability: 0.1003}
+truths:
+  fading: {response: {placebo: {0: 0.5, 6: 0.4, 18: 0.2}, a: {2: 0.4, 10: 0.6}, b: 0.35}}
+simulation: {replicates: 100, seed: 14}
+"""
+
+DESIGNS["equal, independent, looks at every third patient, immediate outcomes"] = """
+title: outcomes on the day of enrolment
+arms: {a: {}, b: {}, c: {}, placebo: {control: true}}
+population:
+  patients: 36
+  accrual: {kind: steady, patients_per_month: 3}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 0}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: enrolled, first: 1, every: 3}
+allocation: {kind: equal, realisation: independent}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.2003}
+  - {kind: futility, margin: 0, probability: 0.3003, from_look: 4}
+  - {kind: efficacy, margin: 0, probability: 0.9003, then: close_arm, from_look: 3}
+truths:
+  mixed: {response: {a: 0.2, b: 0.5, c: 0.7, placebo: 0.3}}
+simulation: {replicates: 100, seed: 15}
+"""
+
+DESIGNS["rules that contradict each other"] = """
+title: futility asks for more than efficacy
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 36
+  accrual: {kind: poisson, patients_per_month: 4}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 4, window_months: 4}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: enrolled, at: [12, 24]}
+allocation: {kind: equal, block: 5}
+decisions:
+  - {kind: efficacy, margin: -0.1, probability: 0.9003, then: close_arm}
+  - {kind: efficacy, margin: 0.1, probability: 0.9003, then: stop}
+  - {kind: futility, margin: 0.35, probability: 0.4003, from_look: 2}
+  - {kind: efficacy, margin: 0, probability: 0.8003, from_look: 2}
+truths:
+  middling: {response: {placebo: 0.3, a: 0.5, b: 0.35}}
+simulation: {replicates: 100, seed: 16}
+"""
+
+DESIGNS["mild rules: stops are contradicted by those still followed"] = """
+title: stopping early and regretting it
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 60
+  accrual: {kind: poisson, patients_per_month: 10}
+  dropout: {kind: exponential, proportion: 0.05, by_month: 4}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 4, window_months: 3}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: assessed, at: [6, 12, 20, 30]}
+allocation: {kind: thompson, power: 0.5, control_share: square_root, floor: 0.2}
+decisions:
+  - {kind: efficacy, margin: 0, probability: [0.9003, 0.8503, 0.8503, 0.8503, 0.8003]}
+  - {kind: drop_arm, margin: 0, probability: 0.3003}
+  - {kind: futility, margin: 0, probability: [0.3003, 0.3503, 0.4003, 0.4003, 0.7003]}
+truths:
+  modest: {response: {placebo: 0.4, a: 0.5, b: 0.4}}
+simulation: {replicates: 100, seed: 17}
+"""
+
+DESIGNS["ancova, change from baseline, outcomes counted, square root"] = """
+title: a score that should fall, adjusted for its baseline
+arms: {placebo: {control: true}, ivig: {}, rituximab: {}}
+population:
+  patients: 40
+  accrual: {kind: poisson, patients_per_month: 1.25, ramp_up_months: 6}
+  dropout: {kind: exponential, proportion: 0.25, by_month: 6}
+endpoints:
+  stiffness:
+    kind: continuous
+    better: lower
+    outcome: change_from_baseline
+    assessed_at_month: 6
+    window_months: 0.5
+    sd: 1.4
+    baseline: {mean: 3.8, sd: 1.1, correlation: 0.7}
+analysis:
+  stiffness: {kind: ancova, sd: 1, sd_patients: 1, prior: {mean: -0.1, patients: 0.1}, slope: {mean: -0.2, patients: 1}}
+looks: {kind: assessed, first: 10, every: 7, last: 38}
+allocation: {kind: thompson, power: 0.5, floor: 0.15, control_share: square_root, realisation: quota, block: 6}
+decisions:
+  - {kind: drop_arm, margin: 0.3, probability: 0.12}
+  - {kind: efficacy, margin: 0, probability: [0.99, 0.98, 0.97, 0.97, 0.97, 0.96]}
+  - {kind: futility, margin: 0, probability: 0.15}
+truths:
+  early placebo response: {stiffness: {placebo: {0: -0.5, 12: 0.1}, ivig: -0.7, rituximab: {0: -0.5, 12: 0.1}}}
+simulation: {replicates: 100, seed: 18}
+"""
+
+DESIGNS["ancova, four arms, calendar, matched control, arms close with success"] = """
+title: four arms and a baseline
+arms: {a: {}, b: {}, placebo: {control: true}, c: {}}
+population:
+  patients: 44
+  accrual: {kind: sites, sites: 4, one_opens_every_months: 1, patients_per_site_month: [2, 0.5, 1, 1]}
+  dropout: {kind: exponential, proportion: 0.1, by_month: 3}
+endpoints:
+  score:
+    kind: continuous
+    better: higher
+    assessed_at_month: 3
+    window_months: 2
+    sd: {a: 1, b: 1.5, placebo: 0.8, c: 1}
+    baseline: {mean: 20, sd: 1, correlation: 0.5}
+analysis:
+  score:
+    kind: ancova
+    sd: 1
+    sd_patients: 3
+    prior: {mean: 0, patients: 0.5}
+    arm_priors: {placebo: {mean: 0.1, patients: 4}}
+    slope: {mean: 0.5, patients: 2}
+looks: {kind: calendar, at_months: [1.1, 4, 6.5, 9, 11.7, 14, 30]}
+allocation: {kind: thompson, floor: 0.08, ceiling: 0.45, control_share: matched, realisation: quota}
+decisions:
+  - {kind: futility, margin: 0.5, probability: 0.05, from_look: 3}
+  - {kind: efficacy, margin: 0, probability: 0.96, then: close_arm, from_look: 2}
+  - {kind: drop_arm, margin: 0.2, probability: 0.1, from_look: 2}
+truths:
+  two work: {score: {a: 0.8, b: {0: 1, 8: 0.5}, placebo: 0, c: 0}}
+simulation: {replicates: 100, seed: 19}
+"""
+
+DESIGNS["normal outcomes, a standard deviation for each arm"] = """
+title: arm-specific variances
+arms: {a: {}, placebo: {control: true}, b: {}}
+population:
+  patients: 36
+  accrual: {kind: poisson, patients_per_month: 3}
+endpoints: {score: {kind: continuous, better: lower, assessed_at_month: 2, sd: {a: 1, placebo: 1, b: 2}}}
+analysis: {score: {kind: normal, variance: arm_specific, sd: 1, sd_patients: 2, prior: {mean: 0.2, patients: 1}}}
+looks: {kind: enrolled, first: 14, every: 10}
+allocation: {kind: thompson, power: 1, floor: 0.2, realisation: independent}
+decisions:
+  - {kind: efficacy, margin: 0.1, probability: 0.95}
+  - {kind: futility, margin: 0.1, probability: 0.3}
+truths:
+  one works: {score: {a: -1, placebo: 0, b: 0}}
+simulation: {replicates: 100, seed: 20}
+"""
+
+DESIGNS["normal outcomes, a common variance, a fixed ratio"] = """
+title: a fixed ratio
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 42
+  accrual: {kind: poisson, patients_per_month: 6}
+  dropout: {kind: exponential, proportion: 0.3, by_month: 4}
+endpoints: {score: {kind: continuous, better: higher, assessed_at_month: 4, window_months: 1, sd: 1}}
+analysis: {score: {kind: normal, variance: common, sd: 1, sd_patients: 2, prior: {mean: 0, patients: 0.2}}}
+looks: {kind: assessed, at: [8, 9, 21]}
+allocation: {kind: fixed, ratio: {placebo: 3, a: 2, b: 2}, block: 7}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.3}
+  - {kind: efficacy, margin: 0, probability: [0.99, 0.99, 0.95, 0.9]}
+truths:
+  one works: {score: {placebo: 0, a: 0.6, b: -0.2}}
+simulation: {replicates: 100, seed: 21}
+"""
+
+
+def random_design(seed: int) -> str:
+    """A design nobody thought of, as YAML (JSON is YAML): every choice is drawn."""
+    draw = random.Random(seed)
+
+    def odd(low: float, high: float) -> float:
+        """A number that no posterior probability hits exactly."""
+        return round(draw.uniform(low, high), 4) + 1.3e-5
+
+    arms = ["a", "b", "c", "d"][: draw.choice([2, 3, 3, 4])]
+    control = draw.choice(arms)
+    patients = draw.randint(12, 44)
+    per_month = draw.choice([0.7, 2, 4, 15])
+    accrual = draw.choice(
+        [
+            {"kind": "poisson", "patients_per_month": per_month, "ramp_up_months": draw.choice([0, 4])},
+            {"kind": "steady", "patients_per_month": per_month},
+            {
+                "kind": "sites",
+                "sites": 3,
+                "patients_per_site_month": [per_month / 2, per_month / 8, per_month / 4],
+                "one_opens_every_months": draw.choice([0, 1.5]),
+            },
+        ]
+    )
+    population = {"patients": patients, "accrual": accrual}
+    if draw.random() < 0.7:
+        population["dropout"] = {"kind": "exponential", "proportion": draw.choice([0.1, 0.5]), "by_month": 4}
+    month = draw.choice([0, 1, 4, 9])
+    continuous = draw.random() < 0.35
+    better = draw.choice(["higher", "lower"])
+    endpoint = {
+        "better": better,
+        "assessed_at_month": month,
+        "window_months": month * draw.choice([0, 0.2, 1]),
+    }
+    if continuous:
+        endpoint |= {"kind": "continuous", "sd": 1.0, "baseline": {"mean": 4, "sd": 1.0, "correlation": 0.6}}
+        analysis = {"sd": 1.0, "sd_patients": 2, "prior": {"mean": 0, "patients": 0.5}}
+        analysis |= draw.choice(
+            [
+                {"kind": "ancova", "slope": {"mean": 0, "patients": 1}},
+                {"kind": "normal", "variance": draw.choice(["known", "common", "arm_specific"])},
+            ]
+        )
+        truth = {arm: draw.uniform(-0.8, 0.8) for arm in arms}
+        unit = 0.5
+    else:
+        endpoint |= {"kind": "binary"}
+        analysis = {
+            "kind": "beta_binomial",
+            "prior": {"alpha": draw.choice([1, 2]), "beta": draw.choice([1, 3])},
+        }
+        truth = {arm: draw.choice([draw.random(), {0: draw.random(), 5: draw.random()}]) for arm in arms}
+        unit = 0.15
+    looks = draw.choice(
+        [
+            {"kind": draw.choice(["enrolled", "assessed"]), "first": draw.randint(1, 9), "every": draw.randint(3, 9)},
+            {
+                "kind": draw.choice(["enrolled", "assessed"]),
+                "at": sorted(draw.sample(range(1, patients), draw.randint(1, 4))),
+            },
+            {
+                "kind": "calendar",
+                "at_months": sorted(round(draw.uniform(0.01, 1.3 * patients / per_month), 3) for _ in range(3)),
+            },
+        ]
+    )
+    if looks["kind"] == "calendar":
+        n_looks = len(looks["at_months"])
+    elif "at" in looks:
+        n_looks = len(looks["at"])
+    else:
+        n_looks = len(range(looks["first"], patients, looks["every"]))
+    k = len(arms)
+    realised = {"realisation": draw.choice(["quota", "quota", "independent"])}
+    if draw.random() < 0.5:
+        realised["block"] = draw.choice([1, 2, 5, 6, 11, 50])
+    share = draw.choice([None, "matched", "square_root", 0.3])
+    allocation = draw.choice(
+        [
+            {"kind": "equal"},
+            {"kind": "fixed", "ratio": {arm: draw.choice([1, 2, 2.5]) for arm in arms}},
+            *[
+                {
+                    "kind": "thompson",
+                    "power": draw.choice(["n/2N", 0, 0.5, 1, 3]),
+                    "floor": draw.choice([0, 0.05, 0.6 / k]),
+                    "ceiling": draw.choice([1.0, 1.3 / k if share in (None, "matched") else 0.8]),
+                }
+                | ({} if share is None else {"control_share": share})
+            ]
+            * 3,
+        ]
+    )
+    rules = []
+    for kind in draw.choices(["drop_arm", "efficacy", "efficacy", "futility"], k=draw.randint(1, 4)):
+        low, high = (0.75, 0.98) if kind == "efficacy" else (0.03, 0.35)
+        rule = {"kind": kind, "margin": draw.choice([0, 0, unit, -unit]), "probability": odd(low, high)}
+        if draw.random() < 0.3:
+            number = n_looks + (kind != "drop_arm")
+            rule["probability"] = [odd(low, high) for _ in range(number)]
+        if draw.random() < 0.3:
+            rule["from_look"] = draw.randint(1, n_looks)
+        if kind == "efficacy" and draw.random() < 0.5:
+            rule["then"] = "close_arm"
+        rules.append(rule)
+    return json.dumps(
+        {
+            "title": f"drawn with seed {seed}",
+            "arms": {arm: {"control": True} if arm == control else {} for arm in arms},
+            "population": population,
+            "endpoints": {"outcome": endpoint},
+            "analysis": {"outcome": analysis},
+            "looks": looks,
+            "allocation": allocation | realised,
+            "decisions": rules,
+            "truths": {"drawn": {"outcome": truth}},
+            "simulation": {"replicates": 100, "seed": seed},
+        }
+    )
