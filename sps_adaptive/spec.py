@@ -83,6 +83,8 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a scenario file."""
     made = Scenario.model_json_schema(schema_generator=_Generator)
     made["title"] = "Scenario of sps_adaptive"
+    for part in made["$defs"].values():  # the formulas are for the reference pages
+        part["description"] = part.get("description", "").partition("\n\n")[0]
     return {"$schema": GenerateJsonSchema.schema_dialect, **made}
 
 
@@ -284,7 +286,7 @@ def _range(node: Node) -> str:
         "exclusiveMaximum": "below",
     }
     parts = [f"{word} {_limit(node[key])}" for key, word in words.items() if key in node]
-    return f" {' and '.join(parts)}" if parts else ""
+    return f" {' and '.join(parts)}".replace("and of at most", "and at most") if parts else ""
 
 
 def _limit(number: float) -> str:
@@ -369,7 +371,7 @@ def _said(error: _Error) -> tuple[str, str]:
     if error.kind == "union_tag_not_found":
         return "kind is missing", f"one of: {', '.join(_kinds(place.node))}"
     if error.kind == "union_tag_invalid":
-        return _unknown_kind(error.context["tag"], list(_kinds(place.node)))
+        return _unknown_kind(value["kind"], list(_kinds(place.node)))
     if error.kind in _LIMITS:
         name, words = _LIMITS[error.kind]
         return (
@@ -454,7 +456,7 @@ def _wrong_key(error: _Error) -> tuple[str, str]:
 
 
 def _unknown_kind(kind: object, kinds: list[str]) -> tuple[str, str]:
-    near = difflib.get_close_matches(str(kind), kinds, n=1)
+    near = difflib.get_close_matches(kind, kinds, n=1) if isinstance(kind, str) else []
     listed = f"one of: {', '.join(kinds)}"
     if near:
         listed = f"did you mean '{near[0]}'? {listed}" if len(kinds) > 1 else f"did you mean '{near[0]}'?"

@@ -25,7 +25,7 @@ def percent(figure: Figure | None) -> str:
         # a sample without an event says little more than an upper bound
         bound = f"<{100 * figure.upper:.2g}" if figure.estimate == 0 else f">{_floor(100 * figure.lower)}"
         return f"{value:.0f} ({bound})"
-    if figure.mcse is None or pd.isna(figure.mcse):
+    if not figure.mcse:  # undefined, or the same in every trial
         return f"{value:.1f}"
     digits = 1 if 100 * figure.mcse >= 0.05 else 2
     return f"{value:.{digits}f} ±{100 * figure.mcse:.{digits}f}"
@@ -37,7 +37,7 @@ def number(figure: Figure | None, digits: int = 1, *, signed: bool = False) -> s
         return "-"
     sign = "+" if signed else ""
     text = f"{figure.estimate:{sign}.{digits}f}"
-    if figure.mcse is None or pd.isna(figure.mcse):
+    if not figure.mcse:
         return text
     return f"{text} ±{figure.mcse:.{digits}f}" if figure.mcse >= 0.5 * 10**-digits else f"{text} ±<{10**-digits:g}"
 

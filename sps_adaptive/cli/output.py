@@ -77,13 +77,17 @@ def _tables(results: Results, *, full: bool) -> None:
         "adaptive: the design of the scenario. fixed: the same patients randomised equally, no looks. "
         "± is one Monte Carlo standard error."
     )
-    pieces = [_claims, _patients, _endings, _calendar, _estimates]
-    for piece in pieces:
-        console.print()
-        console.print(piece(results, figures))
+    for piece in (_claims, _patients, _endings, _stops, _calendar, _estimates):
+        if table := piece(results, figures):
+            console.print()
+            console.print(table)
     if full:
         console.print()
         console.print(_everything(results))
+    console.print()
+    console.print(Text("In short", style="bold"))
+    for sentence in _in_short(results, figures):
+        console.print(Text(sentence))
     console.print()
     name = str(results.folder)
     console.print(Text(f"Every figure: {name}/characteristics.csv (or --full, --format csv, --format json)"))
@@ -95,8 +99,9 @@ def _claims(results: Results, figures: Figures) -> Table:
     arms = _experimental(scenario)
     table = _table(
         "Declared effective, % of trials",
-        "A tick marks an arm that truly is effective: there the figure is its power, elsewhere its type I error.",
-        ["truth", "design", *arms, "any wrong arm\n(familywise)", "any right arm\n(power)", "all right\narms", "picks the\nbest arm"],
+        "A tick marks an arm that truly is effective: there the figure is its power, elsewhere its type I error. The two "
+        "designs are compared as they stand, not at the same type I error.",
+        ["truth", "design", *arms, "any wrong\n(familywise)", "any right\n(power)", "all\nright", "picks\nthe best"],
     )
     for truth, design, label in _rows(results):
         cells = []
@@ -136,51 +141,84 @@ def _endings(results: Results, figures: Figures) -> Table:
     from sps_adaptive.characteristics.metrics import outcome_metric
     from sps_adaptive.tables import OUTCOMES
 
-    looks = range(1, results.scenario.n_looks + 1)
     table = _table(
         "How trials end, % of trials",
-        "Early: stopped at a look. 'then': the final analysis, with the patients who were still being followed, says the "
-        "opposite. By look: % of trials stopped there, for efficacy + for futility.",
-        ["truth", "design", *(name.replace(" ", "\n", 1) for name in OUTCOMES), *(f"look {k}" for k in looks)],
+        "Early: stopped at a look; late: went to the end. 'then': stopped at a look, and the final analysis, with the "
+        "patients who were still being followed, says the opposite. Not upheld: an arm declared effective at a look no "
+        "longer meets the threshold in the final analysis.",
+        ["truth", "design", *(name.replace(" ", "\n", 1) for name in OUTCOMES), "claim not\nupheld"],
     )
     for truth, design, label in _rows(results):
         get = _getter(figures, truth, design)
         ends = [_bare(get(outcome_metric(name))) for name in OUTCOMES]
-        stops = [
-            f"{_bare(get('stop_efficacy', '', k))}+{_bare(get('stop_futility', '', k))}" if design == "adaptive" else ""
-            for k in looks
-        ]
-        table.add_row(label, design, *ends, *stops)
+        table.add_row(label, design, *ends, _bare(get("claim_contradicted")))
+    return table
+
+
+def _stops(results: Results, figures: Figures) -> Table | None:
+    """Only the adaptive design has looks."""
+    looks = range(1, results.scenario.n_looks + 1)
+    if not looks:
+        return None
+    table = _table(
+        "Looks of the adaptive design",
+        "Month: mean. Patients: mean known of those enrolled; the rest is pending or has dropped out. Stops: % of all "
+        "trials that stop there.",
+        [
+            "truth",
+            "look",
+            "takes place, %",
+            "month",
+            "enrolled",
+            "known",
+            "pending",
+            "stops for efficacy",
+            "for futility",
+        ],
+    )
+    for truth in results.truths:
+        for k in looks:
+            metrics = ("look_month", "enrolled", "known", "pending")
+            get = _getter(figures, truth, "adaptive")
+            table.add_row(
+                truth if k == 1 else "",
+                str(k),
+                _bare(get("look_taken", "", k)),
+                *(plain(get(metric, "", k), 1) for metric in metrics),
+                percent(get("stop_efficacy", "", k)),
+                percent(get("stop_futility", "", k)),
+            )
     return table
 
 
 def _calendar(results: Results, figures: Figures) -> Table:
-    scenario = results.scenario
-    binary = scenario.endpoint.kind == "binary"
-    looks = range(1, scenario.n_looks + 1)
+    binary = results.scenario.endpoint.kind == "binary"
     table = _table(
         "Time, and outcomes in the trial",
-        "Months from the opening (5% to 95% quantiles in brackets). Overrun: patients pending when a trial stops at a look. "
-        "By look: mean number pending of those enrolled.",
+        "Months from the opening; 5% to 95% quantiles until everybody is followed. Overrun: patients pending when a trial "
+        "stops at a look.",
         [
-            "truth", "design", "decision", "all followed", "overrun",
-            "events" if binary else "mean outcome", *(f"pending\nlook {k}" for k in looks),
+            "truth",
+            "design",
+            "decision",
+            "all followed",
+            "SD",
+            "5-95%",
+            "overrun",
+            "events" if binary else "mean outcome",
         ],
-    )  # fmt: skip
+    )
     for truth, design, label in _rows(results):
         get = _getter(figures, truth, design)
-        pending = [
-            f"{plain(get('pending', '', k), 1)} of {plain(get('enrolled', '', k))}" if get("pending", "", k) else ""
-            for k in looks
-        ]
         table.add_row(
             label,
             design,
             number(get("decision_month")),
-            f"{plain(get('duration_months'), 1)} ({plain(get('duration_months_q05'))}-{plain(get('duration_months_q95'))})",
+            number(get("duration_months")),
+            plain(get("duration_months_sd"), 1),
+            f"{plain(get('duration_months_q05'))}-{plain(get('duration_months_q95'))}",
             number(get("overrun")),
             number(get("events")) if binary else number(get("mean_outcome"), 3, signed=True),
-            *pending,
         )
     return table
 
@@ -190,22 +228,47 @@ def _estimates(results: Results, figures: Figures) -> Table:
     control = results.scenario.arm_names[results.scenario.control]
     table = _table(
         f"The reported effect (arm minus {control}, in the final analysis)",
-        "Bias, root mean squared error, and coverage of the 95% credible interval. If claimed: bias in the trials that "
-        "declare the arm effective.",
-        ["truth", "design", *(f"{arm}\n{what}" for arm in arms for what in ("bias", "if claimed", "RMSE", "coverage, %"))],
+        "Bias of the posterior mean, of the observed difference, and of the posterior mean in trials that declare the arm "
+        "effective; root mean squared error; coverage of the 95% credible interval.",
+        ["truth", "arm", "design", "bias", "observed", "if declared", "RMSE", "coverage, %"],
     )
-    for truth, design, label in _rows(results):
-        cells: list[str] = []
+    for truth in results.truths:
         for arm in arms:
-            get = _getter(figures, truth, design)
-            cells += [
-                number(get("bias", arm), 3, signed=True),
-                number(get("bias_if_claimed", arm), 2, signed=True),
-                plain(get("rmse", arm), 3),
-                percent(get("coverage", arm)),
-            ]
-        table.add_row(label, design, *cells)
+            for design in ("adaptive", "fixed"):
+                get = _getter(figures, truth, design)
+                first = design == "adaptive"
+                table.add_row(
+                    truth if first and arm == arms[0] else "",
+                    arm if first else "",
+                    design,
+                    number(get("bias", arm), 3, signed=True),
+                    number(get("bias_observed", arm), 3, signed=True),
+                    number(get("bias_if_claimed", arm), 3, signed=True),
+                    number(get("rmse", arm), 3),
+                    percent(get("coverage", arm)),
+                )
     return table
+
+
+def _in_short(results: Results, figures: Figures) -> Iterator[str]:
+    """Yield one sentence for each truth."""
+    for truth in results.truths:
+
+        def pair(metric: str, write: Callable[[Any], str], truth: str = truth) -> str:
+            adaptive, fixed = (figures.get(truth, design, metric) for design in ("adaptive", "fixed"))
+            return f"{write(adaptive)} (fixed {write(fixed)})"
+
+        found = []
+        if figures.get(truth, "adaptive", "power_any"):
+            found.append(f"finds an effective arm in {pair('power_any', _percent)} of trials")
+        if figures.get(truth, "adaptive", "familywise_error"):
+            found.append(f"wrongly declares an arm effective in {pair('familywise_error', _percent)}")
+        size = f"{pair('patients', lambda figure: plain(figure))} patients"
+        yield f"{truth}: {', '.join(found)}; {size}, {pair('duration_months', lambda figure: plain(figure))} months."
+
+
+def _percent(figure: Any) -> str:
+    return "-" if figure is None else f"{100 * figure.estimate:.1f}%"
 
 
 def _everything(results: Results) -> Table:
@@ -375,5 +438,7 @@ def _table(title: str, caption: str, columns: Sequence[str]) -> Table:
     )  # fmt: skip
     for position, column in enumerate(columns):
         left = position == 0 or column in ("design", "arm", "metric", "truth")
-        table.add_column(Text(column), justify="left" if left else "right", no_wrap=not left)
+        table.add_column(
+            Text(column), justify="left" if left else "right", no_wrap=column != "truth", min_width=8 if left else None
+        )
     return table

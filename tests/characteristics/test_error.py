@@ -120,6 +120,10 @@ def test_the_root_mean_squared_error_of_one_value_has_no_error():
     assert error.rmse(1, 4.0, 16.0) == (2.0, None, None, None)
 
 
+def test_estimates_without_error_have_a_root_mean_squared_error_of_0():
+    assert error.rmse(10, 0.0, 0.0) == (0, 0, 0, 0)
+
+
 def test_a_standard_deviation_needs_two_values():
     with pytest.raises(ValueError, match="two values"):
         error.sd(1, 0, 0, 0, 0)
@@ -164,6 +168,11 @@ def test_the_error_of_a_quantile_of_normal_values():
 def test_a_quantile_of_few_trials_has_an_open_interval():
     # of 5 trials, P(B <= 0) = 0.77: none is surely below; P(B >= 2) = 0.023: the second is surely not below
     assert error.quantile(np.array([24.0, 36.0]), np.array([2, 3]), 0.05) == (24.0, None, None, 24.0)
+
+
+def test_a_quantile_has_a_level_from_0_to_1():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        error.quantile(np.array([24.0]), np.array([10]), 1.5)
 
 
 def test_a_quantile_at_which_every_trial_has_the_same_value_is_that_value():

@@ -416,6 +416,25 @@ def test_figures_that_do_not_exist_have_no_row():
     assert not without_looks & set(fixed.metric)
 
 
+def test_where_the_control_is_best_but_an_arm_is_good_enough_nobody_can_select_the_best():
+    planned = scenario(margin=-0.10)
+    frame = summarise(planned, [("harm", block_sums(planned, "harm", random_tables(44), BLOCK_SIZE))])
+    assert set(frame[frame.metric == "power"].arm) == {"mycophenolate"}
+    assert "power_any" in set(frame.metric) and "power_best" not in set(frame.metric)
+
+
+def test_sums_may_be_stored():
+    import pyarrow as pa
+
+    planned = scenario()
+    sums = block_sums(planned, "one works", random_tables(45), BLOCK_SIZE)
+    stored = pa.table({column: pa.array(values) for column, values in sums.items()})
+    read = {column: stored[column].to_numpy() for column in stored.column_names}
+    pd.testing.assert_frame_equal(
+        summarise(planned, [("one works", sums)]), summarise(planned, [("one works", read)]), check_exact=True
+    )
+
+
 def test_the_types_of_the_columns():
     frame = summary_of(random_tables(42), "one works")
     assert tuple(frame.columns) == SUMMARY

@@ -200,7 +200,7 @@ ONE_MISTAKE = {
         "one of: equal, fixed, thompson",
     ),
     "no only kind": (IVIG, "    kind: exponential\n", "", "dropout:", "kind is missing", "write kind: exponential"),
-    "kind is a number": (IVIG, "kind: thompson", "kind: 3", "allocation:", "kind '3' is not known", "one of: equal"),
+    "kind is a number": (IVIG, "kind: thompson", "kind: 3", "allocation:", "kind 3 is not known", "one of: equal"),
     "not an option": (
         IVIG,
         "better: higher",

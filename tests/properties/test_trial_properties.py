@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sps_adaptive import block
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
 from sps_adaptive.endpoints.assessment import Assessed
 from sps_adaptive.tables import LookRecord, TrialRecord
@@ -228,14 +229,13 @@ def test_permuting_the_arms_permutes_the_posterior(text, seed):
 @given(texts, st.integers(1, 60))
 def test_a_larger_trial_meets_the_same_patients_and_then_some_more(text, more):
     scenario = comparison.parse(text)
-    population = scenario.population
-    larger = population.model_copy(update={"patients": population.patients + more})
-    seed, endpoints = scenario.simulation.seed, tuple(scenario.endpoints)
-    few, many = population.draw(seed, 3, 8, endpoints), larger.draw(seed, 3, 8, endpoints)
+    patients = scenario.population.patients
+    population = scenario.population.model_copy(update={"patients": patients + more})
+    few, many = block.draw(scenario, 3), block.draw(scenario.model_copy(update={"population": population}), 3)
     for field in Cohort._fields[:-1]:
-        np.testing.assert_array_equal(getattr(few, field), getattr(many, field)[:, : population.patients], err_msg=field)
+        np.testing.assert_array_equal(getattr(few, field), getattr(many, field)[:, :patients], err_msg=field)
     for name, luck in few.u_outcome.items():
-        np.testing.assert_array_equal(luck, many.u_outcome[name][:, : population.patients])
+        np.testing.assert_array_equal(luck, many.u_outcome[name][:, :patients])
 
 
 @pytest.mark.parametrize("name", DESIGNS)

@@ -116,6 +116,7 @@ class Students:
 
     def __init__(self, location: list[float], scale: list[float], df: list[float]) -> None:
         self.location, self.scale, self.df = location, scale, df
+        self.known_best: dict[tuple[int, ...], dict[int, float]] = {}
 
     def mean(self) -> list[float]:
         return list(self.location)
@@ -124,7 +125,9 @@ class Students:
         return self._expectation(lambda x: 1 - self._cdf(arm, x + by), than, [arm])
 
     def best(self, among: list[int]) -> dict[int, float]:
-        answer = {}
+        if tuple(among) in self.known_best:
+            return self.known_best[tuple(among)]
+        answer = self.known_best[tuple(among)] = {}
         for arm in among:
             others = [a for a in among if a != arm]
             answer[arm] = self._expectation(
@@ -176,6 +179,7 @@ class Joint:
     def __init__(self, mean: np.ndarray, own: np.ndarray, lever: np.ndarray, spread: float, df: float) -> None:
         """`own`: variances given the slope; `lever`: shift with one standard deviation of the slope; times spread²."""
         self.location, self.own, self.lever, self.spread, self.df = mean, own, lever, spread, df
+        self.known_best: dict[tuple[int, ...], dict[int, float]] = {}
 
     def mean(self) -> list[float]:
         return [float(m) for m in self.location]
@@ -191,7 +195,10 @@ class Joint:
         if len(among) == 2:
             one, other = among
             return {one: self.better(one, other, 0.0), other: self.better(other, one, 0.0)}
-        return {arm: self._best(arm, [a for a in among if a != arm]) for arm in among}
+        if tuple(among) not in self.known_best:
+            best = {arm: self._best(arm, [a for a in among if a != arm]) for arm in among}
+            self.known_best[tuple(among)] = best
+        return self.known_best[tuple(among)]
 
     def _best(self, arm: int, others: list[int]) -> float:
         root, root_weight = self._root_of_chi_square()

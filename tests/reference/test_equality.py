@@ -80,7 +80,7 @@ def test_the_protocol_is_repeated_exactly_when_both_use_the_same_posterior():
 def test_the_designs_between_them_see_every_outcome_and_looks_that_never_come():
     outcomes, missed = set(), 0
     for text in DESIGNS.values():
-        record = comparison.by_engine(comparison.case(text, 400))
+        record = comparison.by_engine(comparison.case(text, 150))
         outcomes |= {OUTCOMES[code] for code in record.outcome}
         missed += int((~record.looks[-2].took_place & (record.stop == 0)).sum())
     assert outcomes == set(OUTCOMES)

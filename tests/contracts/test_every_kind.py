@@ -1,0 +1,502 @@
+"""Every kind of the explicit unions: named, described and tested as promised, and true to its contract.
+
+To add a kind, add it to the union of its room, and an example of it to `EXAMPLES`. The tests name the rest.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from sps_adaptive.allocation import AllocationKind, Fixed
+from sps_adaptive.contracts import Outcome, Potential, Snapshot, Stop
+from sps_adaptive.decisions import DecisionKind
+from sps_adaptive.endpoints import EndpointKind
+from sps_adaptive.models import AnalysisKind
+from sps_adaptive.population import AccrualKind, DropoutKind
+from sps_adaptive.schedules import ScheduleKind
+from sps_adaptive.timeline import cut
+from tests.contracts.fakes import FakePosterior, a_cohort, a_look, copied, rows, same
+
+TESTS = Path(__file__).parents[1]
+ARMS = ("a", "b", "c")
+R, N, A = 6, 24, 3
+
+
+def kinds_of(union: Any) -> tuple[type, ...]:
+    """The classes of an annotated union, or of a union of one."""
+    if isinstance(union, type):
+        return (union,)
+    inner = get_args(union)[0]
+    return get_args(inner) or (inner,)
+
+
+ROOMS = {
+    "accrual": ("population", AccrualKind),
+    "dropout": ("population", DropoutKind),
+    "endpoints": ("endpoints", EndpointKind),
+    "analysis": ("models", AnalysisKind),
+    "looks": ("schedules", ScheduleKind),
+    "allocation": ("allocation", AllocationKind),
+    "decisions": ("decisions", DecisionKind),
+}
+"""Section of the scenario: the room and the union of its kinds."""
+
+KINDS = [(section, room, kind) for section, (room, union) in ROOMS.items() for kind in kinds_of(union)]
+every_kind = pytest.mark.parametrize(
+    "section, room, kind", KINDS, ids=[f"{section}-{kind.__name__}" for section, _, kind in KINDS]
+)
+
+FILES = {("dropout", "exponential"): "dropout"}
+"""Kinds whose module is not named like the word: dropout has one kind so far, and its file is the section."""
+
+CLASSES = {("looks", "none"): "NoLooks"}
+"""Kinds whose class is not the word in capitals: None is taken."""
+
+BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
+
+EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("accrual", "sites"): [
+        {"sites": 3, "one_opens_every_months": 2, "patients_per_site_month": 0.5},
+        {"sites": 2, "opens_at_months": [4, 0], "patients_per_site_month": [0.3, 1]},
+    ],
+    ("accrual", "poisson"): [{"patients_per_month": 1.5}, {"patients_per_month": 1.5, "ramp_up_months": 6}],
+    ("accrual", "steady"): [{"patients_per_month": 2}],
+    ("dropout", "exponential"): [{"proportion": 0.2, "by_month": 6}, {"proportion": 0, "by_month": 6}],
+    ("endpoints", "binary"): [
+        {"better": better, "assessed_at_month": 6, "window_months": 0.5} for better in ("higher", "lower")
+    ],
+    ("endpoints", "continuous"): [
+        {"better": "higher", "assessed_at_month": 6, "sd": 1.4},
+        {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE, "outcome": "change_from_baseline"},
+        {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE},
+    ],
+    ("analysis", "beta_binomial"): [
+        {},
+        {"prior": {"alpha": 0.5, "beta": 0.5}},
+        {"prior": {"alpha": 0.7, "beta": 1.3}},
+    ],
+    ("analysis", "normal"): [
+        {"variance": variance, "sd": 1.2, "prior": prior}
+        for variance in ("known", "arm_specific", "common")
+        for prior in ({}, {"mean": 0.3, "patients": 2})
+    ],
+    ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
+    ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
+    ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
+    ("looks", "calendar"): [{"first_month": 6, "every_months": 6, "last_month": 18}, {"at_months": [5, 20]}],
+    ("looks", "none"): [{}],
+    ("allocation", "equal"): [{}, {"realisation": "independent"}],
+    ("allocation", "fixed"): [{"ratio": {"a": 2, "b": 1, "c": 1}}, {"ratio": {"a": 1, "b": 1, "c": 1}, "block": 3}],
+    ("allocation", "thompson"): [
+        {},
+        {"power": 0},
+        {"power": 1, "floor": 0.1, "ceiling": 0.6},
+        {"power": 1, "control_share": 0.33, "floor": 0.1},
+        {"power": 0.5, "control_share": "matched"},
+        {"control_share": "square_root", "floor": 0.15},
+    ],
+    ("decisions", "efficacy"): [
+        {"probability": 0.9},
+        {"probability": 0.6, "then": "close_arm"},
+        {"probability": [0.9, 0.9, 0.6, 0.5], "margin": 0.1, "from_look": 2},
+    ],
+    ("decisions", "futility"): [{"probability": 0.4}, {"probability": [0.1, 0.2, 0.4, 0.5], "from_look": 2}],
+    ("decisions", "drop_arm"): [{"probability": 0.4}, {"probability": [0.2, 0.3, 0.4], "margin": 0.1}],
+}
+"""Section and word of a kind, with what may stand beside `kind:`."""
+
+ARM_SPECIFIC = {"ratio", "control_share"}
+"""Fields that name single arms: permuting the arms of such a rule is permuting the field too."""
+
+
+def word_of(kind: type) -> str:
+    return get_args(kind.model_fields["kind"].annotation)[0]
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def examples(*sections: str) -> Any:
+    """Parametrise by every example of every kind of these sections."""
+    cases = [
+        pytest.param(kind(kind=word_of(kind), **given), id=f"{word_of(kind)}-{number}")
+        for section, _, kind in KINDS
+        if section in sections
+        for number, given in enumerate(EXAMPLES.get((section, word_of(kind)), []), start=1)
+    ]
+    return pytest.mark.parametrize("part", cases)
+
+
+# ------------------------------------------------------------------------------------- what is promised
+
+
+@every_kind
+def test_the_word_in_the_file_is_the_name_of_the_module_and_of_the_class(section, room, kind):
+    word = word_of(kind)
+    assert kind.__module__ == f"sps_adaptive.{room}.{FILES.get((section, word), word)}"
+    if (section, word) in CLASSES:
+        assert kind.__name__ == CLASSES[section, word]
+    else:
+        assert snake(kind.__name__) == word
+
+
+@every_kind
+def test_the_docstring_is_a_reference_in_several_sentences(section, room, kind):
+    assert "__doc__" in vars(kind) and vars(kind)["__doc__"], f"{kind.__name__} has no docstring of its own"
+    prose = re.sub(r"\s+", " ", inspect.getdoc(kind) or "")
+    sentences = re.findall(r"[.?!](?=\s+\W*[A-Z]|\s*$)", prose)
+    assert len(sentences) >= 2, f"one sentence is no reference: {prose}"
+
+
+@every_kind
+def test_every_field_is_described(section, room, kind):
+    silent = [name for name, field in kind.model_fields.items() if name != "kind" and not field.description]
+    assert not silent
+
+
+@every_kind
+def test_there_is_a_test_file_of_its_name(section, room, kind):
+    file = kind.__module__.rpartition(".")[2]
+    assert (TESTS / room / f"test_{file}.py").is_file(), f"write tests/{room}/test_{file}.py"
+
+
+@every_kind
+def test_there_is_an_example(section, room, kind):
+    assert EXAMPLES.get((section, word_of(kind))), f"add an example of '{word_of(kind)}' to EXAMPLES"
+
+
+def test_every_example_is_of_a_kind():
+    assert set(EXAMPLES) == {(section, word_of(kind)) for section, _, kind in KINDS}
+
+
+@pytest.mark.parametrize("section", ROOMS)
+def test_no_two_kinds_of_a_section_share_a_word(section):
+    words = [word_of(kind) for kind in kinds_of(ROOMS[section][1])]
+    assert len(set(words)) == len(words)
+
+
+@examples(*ROOMS)
+def test_a_part_is_frozen_strict_and_the_same_after_a_round_trip(part):
+    for name in type(part).model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(part, name, getattr(part, name))
+    with pytest.raises((ValidationError, ValueError)):
+        part.something_new = 1
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        type(part)(**part.model_dump(), something_new=1)
+    assert type(part).model_validate(part.model_dump(mode="json")) == part
+
+
+# --------------------------------------------------------------------------------------- how it is tried
+
+
+def holds(answer: Callable[..., Any], *inputs: Any) -> Any:
+    """The answer, after seeing that the inputs are left alone and that asking again gives the same."""
+    before = copied(inputs)
+    first = answer(*inputs)
+    kept = copied(first)
+    assert same(inputs, before), "an input was changed"
+    assert same(answer(*inputs), kept), "the second answer is not the first"
+    assert same(first, kept), "the second question changed the first answer"
+    return first
+
+
+def split(part: Any, which: slice) -> Any:
+    """Some replicates of a tuple of arrays, or of an array."""
+    if isinstance(part, np.ndarray):
+        return part[which]
+    return type(part)(*(split(piece, which) for piece in part))
+
+
+PIECES = [slice(0, 1), slice(1, 4), slice(4, R)]
+
+
+def the_cohort() -> Any:
+    rng = np.random.default_rng(5)
+    enrolled_at = np.sort(rng.uniform(0, 900, (R, N)), axis=1)
+    return a_cohort(enrolled_at, dropout_at=enrolled_at + rng.exponential(600, (R, N)))
+
+
+PERMUTATION = [2, 0, 1]
+
+
+# ------------------------------------------------------------------------------------------- population
+
+
+@examples("accrual")
+def test_accrual(part):
+    day, site = holds(lambda: part.enrol(7, 2, R, N))
+    assert day.shape == site.shape == (R, N)
+    assert day.dtype == np.float64 and site.dtype == np.int64
+    assert np.isfinite(day).all() and (day >= 0).all() and (np.diff(day, axis=1) >= 0).all()
+    assert (site >= 0).all()
+    few = part.enrol(7, 2, R, 10)
+    assert same(few[0], np.ascontiguousarray(day[:, :10])) and same(few[1], np.ascontiguousarray(site[:, :10]))
+    months = [part.expected_months(n) for n in (1, 10, N)]
+    assert 0 < months[0] < months[1] < months[2]
+
+
+@examples("dropout")
+def test_dropout(part):
+    u = np.random.default_rng(1).random((R, N))
+    days = holds(part.days, u)
+    assert days.shape == (R, N) and days.dtype == np.float64 and (days >= 0).all() and not np.isnan(days).any()
+    for piece in PIECES:
+        assert same(part.days(u[piece]), days[piece])
+    assert part.proportion_by(0) == 0 and 0 <= part.proportion_by(6) <= part.proportion_by(12) < 1
+
+
+# -------------------------------------------------------------------------------------------- endpoints
+
+TRUTHS = [
+    {"a": 0.25, "b": 0.6, "c": 0.4},
+    {"a": {0: 0.5, 12: 0.25}, "b": 0.6, "c": {6: 0.3}},
+]
+
+
+@pytest.mark.parametrize("truth", TRUTHS, ids=["constant", "changing"])
+@examples("endpoints")
+def test_endpoint(part, truth):
+    cohort = the_cohort()
+    potential = holds(part.potential, cohort, "response", ARMS, truth)
+    assert isinstance(potential, Potential)
+    assert potential.value.shape == (R, N, A, 1)
+    assert potential.value.dtype in (np.float64, np.bool_)
+    assert potential.known_at.shape in ((R, N, 1, 1), (R, N, A, 1))
+    known_at = np.broadcast_to(potential.known_at, (R, N, A, 1))
+    finite = np.isfinite(known_at)
+    assert not np.isnan(known_at).any()
+    assert (known_at >= cohort.enrolled_at[:, :, None, None])[finite].all()
+    assert (known_at <= cohort.dropout_at[:, :, None, None])[finite].all()
+    assert finite.any() and not finite.all()
+    for piece in PIECES:
+        part_of_it = part.potential(rows(cohort, piece), "response", ARMS, truth)
+        assert same(part_of_it, split(potential, piece))
+    arms = tuple(ARMS[a] for a in PERMUTATION)
+    turned = part.potential(cohort, "response", arms, truth)
+    assert same(np.ascontiguousarray(potential.value[:, :, PERMUTATION]), np.ascontiguousarray(turned.value))
+    means = holds(part.true_means, cohort, ARMS, truth)
+    assert means.shape == (A,)
+    np.testing.assert_array_equal(part.true_means(cohort, arms, truth), means[PERMUTATION])
+    assert means[1] == pytest.approx(part.natural(np.array(0.6)))
+    x = np.array([[0.1, 0.9]])
+    holds(part.natural, x)
+    holds(part.natural_difference, x)
+    np.testing.assert_allclose(part.natural(part.natural(x)), x)
+
+
+# --------------------------------------------------------------------------------------------- analysis
+
+
+def a_snapshot(yes_or_no: bool, day: float = 500.0) -> Snapshot:
+    """Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
+    rng = np.random.default_rng(6)
+    cohort = the_cohort()
+    arm = rng.integers(0, A, (R, N))
+    arm[1] = rng.integers(0, A - 1, N)
+    u = rng.random((R, N, 1))
+    value = u < 0.4 if yes_or_no else rng.normal(0.3, 1.1, (R, N, 1))
+    known_at = cohort.enrolled_at + 180
+    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
+    days = np.full(R, day)
+    days[0] = -np.inf
+    return cut(days, cohort, arm, Outcome(value, known_at), A)
+
+
+AMONG = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
+
+
+def answers(posterior: Any, among: np.ndarray = AMONG) -> dict[str, np.ndarray]:
+    """Every question that can be asked of a posterior."""
+    return {
+        "mean": posterior.mean(),
+        "interval": posterior.interval(0.9),
+        "best": posterior.prob_best(among),
+        "better": posterior.prob_better(0),
+        "better by": posterior.prob_better(1, 0.1),
+        "not worse by": posterior.prob_better(2, -0.1),
+        "difference": posterior.difference(0, 0.9),
+    }
+
+
+@examples("analysis")
+def test_analysis_model(part):
+    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    assert snapshot.n_known[0] == 0 and snapshot.arm_known[1, 2] == 0 and (snapshot.n_pending[1:] > 0).all()
+    model = part.bind(ARMS, True)
+    found = holds(lambda given: answers(model.fit(given)), snapshot)
+    for name, shape in {
+        "mean": (R, A),
+        "interval": (R, A, 2),
+        "best": (R, A),
+        "better": (R, A),
+        "better by": (R, A),
+        "not worse by": (R, A),
+        "difference": (R, A, 3),
+    }.items():
+        assert found[name].shape == shape and found[name].dtype == np.float64, name
+        assert np.isfinite(found[name]).all(), name
+    assert (found["interval"][..., 0] < found["interval"][..., 1]).all()
+    np.testing.assert_allclose(found["best"].sum(axis=1), 1, atol=1e-9)
+    assert (found["best"][~AMONG] == 0).all() and (found["best"] >= 0).all()
+    for name in ("better", "better by", "not worse by"):
+        assert (found[name] >= 0).all() and (found[name] <= 1).all(), name
+    assert (found["better"][:, 0] == 0).all() and (found["better by"][:, 1] == 0).all()
+    assert (found["not worse by"][:, 2] == 1).all()
+    assert (found["difference"][:, 0] == 0).all()
+    middle, low, high = np.moveaxis(found["difference"][:, 1:], -1, 0)
+    assert (low < high).all()
+    np.testing.assert_allclose(middle, found["mean"][:, 1:] - found["mean"][:, :1], rtol=1e-9, atol=1e-9)
+
+
+@examples("analysis")
+def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
+    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    model = part.bind(ARMS, True)
+    whole = answers(model.fit(snapshot))
+    for piece in PIECES:
+        some = answers(model.fit(split(snapshot, piece)), AMONG[piece])
+        for name, value in some.items():
+            assert same(np.ascontiguousarray(value), np.ascontiguousarray(whole[name][piece])), name
+
+
+@examples("analysis")
+def test_analysis_model_with_the_arms_in_another_order(part):
+    """What is 2 in the new order was PERMUTATION[2] in the old."""
+    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    new_of_old = np.argsort(PERMUTATION)
+    turned = snapshot._replace(
+        arm=np.where(snapshot.arm >= 0, new_of_old[snapshot.arm], -1),
+        arm_enrolled=snapshot.arm_enrolled[:, PERMUTATION],
+        arm_known=snapshot.arm_known[:, PERMUTATION],
+        arm_total=snapshot.arm_total[:, PERMUTATION],
+    )
+    one, other = part.bind(ARMS, True).fit(snapshot), part.bind(tuple(ARMS[a] for a in PERMUTATION), True).fit(turned)
+    np.testing.assert_allclose(other.mean(), one.mean()[:, PERMUTATION], atol=1e-12)
+    np.testing.assert_allclose(other.prob_best(AMONG[:, PERMUTATION]), one.prob_best(AMONG)[:, PERMUTATION], atol=1e-7)
+    for than, by in ((0, 0.0), (1, 0.1)):
+        theirs = other.prob_better(int(new_of_old[than]), by)
+        np.testing.assert_allclose(theirs, one.prob_better(than, by)[:, PERMUTATION], atol=1e-7)
+
+
+@examples("analysis")
+def test_analysis_model_sees_nothing_but_what_is_known(part):
+    """Values that are not known may be anything, and so may the covariates of those who are not enrolled."""
+    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    model = part.bind(ARMS, True)
+    noise = np.where(snapshot.known, snapshot.value, 1e6)
+    covariates = np.where((snapshot.arm >= 0)[..., None], snapshot.covariates, 1e6)
+    disturbed = snapshot._replace(value=noise, covariates=covariates)
+    for name, value in answers(model.fit(disturbed)).items():
+        assert same(value, answers(model.fit(snapshot))[name]), name
+
+
+# -------------------------------------------------------------------------------------------- schedules
+
+
+@examples("looks")
+def test_schedule(part):
+    cohort = the_cohort()
+    known_at = cohort.enrolled_at + 180
+    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
+    outcome = Outcome(np.zeros((R, N, 1)), known_at)
+    number = part.n_looks(N)
+    assert isinstance(number, int) and number == part.n_looks(N)
+    assert part.problems(N) == []
+    before = np.full(R, -np.inf)
+    for index in range(number):
+        day = holds(part.day, index, cohort, outcome)
+        assert day.shape == (R,) and day.dtype == np.float64 and not np.isnan(day).any()
+        assert (day >= before).all()
+        for piece in PIECES:
+            assert same(part.day(index, rows(cohort, piece), split(outcome, piece)), np.ascontiguousarray(day[piece]))
+        before = day
+
+
+# ------------------------------------------------------------------------------------------- allocation
+
+OPEN = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
+BEST = np.array([[0.1, 0.7, 0.2], [0, 1, 0], [0.3, 0.1, 0.6], [1, 0, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
+BETTER = np.array([[0, 0.95, 0.5], [0, 0.1, 0.2], [0, 0.99, 0.3], [0, 0.2, 0.99], [0, 0.5, 0.5], [0, 0.7, 0.99]])
+SCHEDULED = 3
+
+
+def the_look(k: int = 1, order: list[int] | None = None, which: slice = slice(None)) -> Any:
+    order = order or [0, 1, 2]
+    better = BETTER[which][:, order]
+    posterior = FakePosterior(BEST[which][:, order], {0.0: better, 0.1: better**2})
+    numbers = np.array([0, 10, 20, 21, 22, 24])[which]
+    return a_look(
+        posterior, OPEN[which][:, order], k=k, n_looks=SCHEDULED, patients=N, control=order.index(0), n_enrolled=numbers
+    )
+
+
+def ready(part: Any, arms: tuple[str, ...] = ARMS) -> Any:
+    return part.bind(arms) if isinstance(part, Fixed) else part
+
+
+@examples("allocation")
+def test_allocation_rule(part):
+    rule = ready(part)
+    for probabilities in (holds(rule.start, OPEN, 0), holds(rule.probabilities, the_look())):
+        assert probabilities.shape == (R, A) and probabilities.dtype == np.float64
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+        assert (probabilities >= 0).all() and (probabilities[~OPEN] == 0).all()
+    assert isinstance(rule.block_length(A), int) and rule.block_length(A) >= 0
+    if part.realisation == "independent":
+        assert rule.block_length(A) == 0
+
+
+@examples("allocation")
+def test_allocation_rule_split_by_replicates_says_the_same_to_the_last_bit(part):
+    rule = ready(part)
+    start, later = rule.start(OPEN, 0), rule.probabilities(the_look())
+    for piece in PIECES:
+        assert same(rule.start(OPEN[piece], 0), np.ascontiguousarray(start[piece]))
+        assert same(rule.probabilities(the_look(which=piece)), np.ascontiguousarray(later[piece]))
+
+
+@examples("allocation")
+def test_allocation_rule_with_the_arms_in_another_order(part):
+    one, other = ready(part), ready(part, tuple(ARMS[a] for a in PERMUTATION))
+    control = PERMUTATION.index(0)
+    np.testing.assert_allclose(other.start(OPEN[:, PERMUTATION], control), one.start(OPEN, 0)[:, PERMUTATION], atol=1e-14)
+    turned = other.probabilities(the_look(order=PERMUTATION))
+    np.testing.assert_allclose(turned, one.probabilities(the_look())[:, PERMUTATION], atol=1e-14)
+
+
+# -------------------------------------------------------------------------------------------- decisions
+
+
+@pytest.mark.parametrize("k", range(SCHEDULED + 1))
+@examples("decisions")
+def test_decision_rule(part, k):
+    said = holds(part.verdict, the_look(k))
+    assert said.stop.shape == (R,) and said.stop.dtype == np.int8
+    assert np.isin(said.stop, list(Stop)).all()
+    for flags in (said.close, said.claim):
+        assert flags.shape == (R, A) and flags.dtype == np.bool_
+        assert not flags[:, 0].any() and not flags[~OPEN].any()
+    if k == SCHEDULED and not part.at_final:
+        assert not said.stop.any() and not said.close.any() and not said.claim.any()
+    for piece in PIECES:
+        some = part.verdict(the_look(k, which=piece))
+        assert same(tuple(map(np.ascontiguousarray, some)), tuple(np.ascontiguousarray(each[piece]) for each in said))
+    turned = part.verdict(the_look(k, order=PERMUTATION))
+    np.testing.assert_array_equal(turned.stop, said.stop)
+    np.testing.assert_array_equal(turned.close, said.close[:, PERMUTATION])
+    np.testing.assert_array_equal(turned.claim, said.claim[:, PERMUTATION])
+
+
+@examples("decisions")
+def test_decision_rule_has_no_problem_with_its_own_example(part):
+    assert part.problems(SCHEDULED, part.at_final) == []
