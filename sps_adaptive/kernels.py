@@ -54,17 +54,25 @@ def spread(
     start: Int[Array, " R"],
     block: int,
 ) -> None:
-    """Place the patients of each randomisation block at systematic points, in random order, in place."""
+    """Place the patients of each randomisation block at systematic points, in random order, in place.
+
+    Each patient draws one of the places that are left in the block, with luck that nobody else uses: when a look
+    cuts a block short, the luck of those who come later is still fresh.
+    """
     replicates, patients = position.shape
+    free = np.empty(block, np.int64)
     for r in range(replicates):
         for first in range(start[r], patients, block):
             size = min(block, patients - first)
-            for i in range(first, first + size):
-                rank = 0
-                for j in range(first, first + size):
-                    if u_arm[r, j] < u_arm[r, i] or (u_arm[r, j] == u_arm[r, i] and j < i):
-                        rank += 1
-                position[r, i] = min((rank + u_block[r, first]) / size, 1 - 2.0**-53)
+            for place in range(size):
+                free[place] = place
+            for taken in range(size):
+                left = size - taken
+                drawn = int(u_arm[r, first + taken] * left)
+                place = free[drawn]
+                for later in range(drawn, left - 1):
+                    free[later] = free[later + 1]
+                position[r, first + taken] = min((place + u_block[r, first]) / size, 1 - 2.0**-53)
 
 
 @compiled

@@ -55,7 +55,7 @@ class Replay(NamedTuple):
                 "patient": np.flatnonzero(enrolled) + 1,
                 "enrolled_month": self.cohort.enrolled_at[0][enrolled] / DAYS_PER_MONTH,
                 "site": self.cohort.site[0][enrolled] + 1,
-                "arm": pd.Categorical.from_codes(arm[enrolled], list(self.scenario.arm_names)),
+                "arm": pd.Categorical.from_codes(arm[enrolled].astype(int), pd.Index(self.scenario.arm_names)),
                 "dropout_month": np.where(np.isfinite(dropout), dropout, np.nan),
             }
         )
@@ -105,5 +105,5 @@ def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS
 def _only(cohort: Cohort, row: int) -> Cohort:
     """Return the patients of one replicate: splitting a batch changes nothing in a trial."""
     one = slice(row, row + 1)
-    luck = {name: u[one] for name, u in cohort.u_outcome.items()}
-    return Cohort(*(field[one] for field in cohort[:-1]), luck)
+    rows = {name: field[one] for name, field in cohort._asdict().items() if name != "u_outcome"}
+    return Cohort(**rows, u_outcome={name: u[one] for name, u in cohort.u_outcome.items()})

@@ -197,7 +197,8 @@ class Scenario(Part):
         Prose does not count: correcting a source must not throw results away.
         """
         content = self.model_dump(mode="json", exclude={"truths": True, "simulation": {"replicates"}})
-        return _digest({"engine": ENGINE, "block_size": BLOCK_SIZE, "scenario": content})
+        order = {"arms": list(self.arms), "endpoints": list(self.endpoints)}  # sorting the keys must not lose it
+        return _digest({"engine": ENGINE, "block_size": BLOCK_SIZE, "order": order, "scenario": content})
 
     def truth_digest(self, name: str) -> str:
         """Return what identifies the numbers of one truth."""

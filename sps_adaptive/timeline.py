@@ -23,7 +23,7 @@ def positions(cohort: Cohort, start: Int[Array, " R"], block: int) -> Float[Arra
     """Return where each patient from `start` on stands in [0, 1), for the inverse cdf to turn into an arm.
 
     Independent draws (`block` 0): the patient's own uniform. Quotas: the patients of a randomisation
-    block of length b stand at (rank + u) / b, in random order and with one u per block. An arm with
+    block of length b stand at (place + u) / b, in random order and with one u per block. An arm with
     probability p then gets floor(bp) or ceil(bp) of them and bp on average; where bp is a whole number
     this is the permuted block. After each look new blocks begin, as a new list would.
 

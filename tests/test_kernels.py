@@ -29,8 +29,9 @@ def spread_twin(u_arm, u_block, start, block):
         for first in range(start[r], patients, block):
             members = slice(first, min(first + block, patients))
             size = members.stop - members.start
-            rank = np.argsort(np.argsort(u_arm[r, members], kind="stable"))
-            position[r, members] = np.minimum((rank + u_block[r, first]) / size, ALMOST_ONE)
+            free = list(range(size))
+            place = np.array([free.pop(int(u * len(free))) for u in u_arm[r, members]])
+            position[r, members] = np.minimum((place + u_block[r, first]) / size, ALMOST_ONE)
     return position
 
 

@@ -15,7 +15,7 @@ from sps_adaptive.yaml_text import read
 
 ROOT = Path(__file__).parents[1]
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
-IVIG = ROOT / "scenarios" / "ivig.yaml"
+IVIG = ROOT / "tests" / "hostile" / "binary.yaml"
 
 
 @pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.stem)
@@ -168,7 +168,7 @@ def test_problems_of_the_design_come_with_their_place():
     text = IVIG.read_text(encoding="utf-8").replace("floor: 0.15", "floor: 0.4")
     with pytest.raises(DesignError) as caught:
         parse_scenario(text, "ivig.yaml")
-    assert str(caught.value).startswith("ivig.yaml:52:10: allocation.floor: floors of 0.4 for 2 arms")
+    assert str(caught.value).startswith("ivig.yaml:54:10: allocation.floor: floors of 0.4 for 2 arms")
 
 
 def test_an_error_of_the_file_has_the_exit_code_2():

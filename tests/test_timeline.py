@@ -18,7 +18,9 @@ def blocks(size, number=BLOCKS, seed=1):
     """A cohort of `size` patients in each of `number` replicates: one block each."""
     rng = np.random.default_rng(seed)
     return a_cohort(
-        np.tile(np.arange(1.0, size + 1), (number, 1)), u_arm=rng.random((number, size)), u_block=rng.random((number, size))
+        np.tile(np.arange(1.0, size + 1), (number, 1)),
+        u_arm=rng.random((number, size)),
+        u_block=rng.random((number, size)),
     )
 
 
@@ -116,7 +118,9 @@ def test_each_block_holds_a_quota_and_is_right_on_average(probability, size):
         assert (abs((arm == a).mean(axis=0) - p[a]) <= 4 * se).all()
 
 
-@pytest.mark.parametrize("probability, size", [([0.5, 0.5], 4), ([0.25, 0.5, 0.25], 8), ([1 / 3] * 3, 6), ([0.2] * 5, 10)])
+@pytest.mark.parametrize(
+    "probability, size", [([0.5, 0.5], 4), ([0.25, 0.5, 0.25], 8), ([1 / 3] * 3, 6), ([0.2] * 5, 10)]
+)
 def test_whole_quotas_are_permuted_blocks_in_every_order_alike(probability, size):
     p, number = np.array(probability), 20_000
     cohort = blocks(3 * size, number)

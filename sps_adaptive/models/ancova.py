@@ -17,6 +17,7 @@ from sps_adaptive.models.normal import (
     own_variance,
     pooled_variance,
     prior_arrays,
+    vague_variance,
 )
 from sps_adaptive.part import Part
 
@@ -113,5 +114,7 @@ class BoundAncova:
         residual = seen.yy - 2 * each * seen.xy + each**2 * seen.xx + between * (shift - each * seen.mean_x) ** 2
         spread = residual.sum(axis=1) + self.slope_patients * (slope - self.slope_mean) ** 2
         gained = degrees_of_freedom(seen.n, self.prior_patients).sum(axis=1)
-        variance, df = pooled_variance(spread, gained, self.sd, self.sd_patients)
-        return JointStudentPosterior(location, own_variance(patients), loading, variance, df)
+        vague = vague_variance(location, self.sd)
+        variance, df = pooled_variance(spread, gained, self.sd, self.sd_patients, vague[:, 0])
+        own = own_variance(patients, vague / variance[:, None])
+        return JointStudentPosterior(location, own, loading, variance, df)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sps_adaptive.contracts import Array
 
 VAGUE = 1e6
-"""Where the posterior is improper, an arm gets a scale of so many standard deviations: nothing is known of it."""
+"""Where the posterior is improper: how many times wider it is made than all that arms differ by."""
 
 LEAST_DF = 0.5
 """Posteriors with fewer degrees of freedom count as improper."""
@@ -59,8 +59,8 @@ class Normal(Part):
     those of the t-tests; with a known standard deviation, of the z-test.
 
     An arm of which nothing is known (a flat prior and no outcome, or no degrees of freedom) would have an
-    improper posterior. It gets one that is at least a million standard deviations wide: it is better than any other
-    arm with probability one half, and whatever it is compared with is uncertain.
+    improper posterior. It gets one that is a million times wider than the standard deviation and the distance
+    between the arms: it is better than any other arm with probability one half, to some six digits.
 
     Use `arm_specific` if treatment may change the spread, `common` for small trials in which it hardly does,
     `known` to plan with a standard deviation from the literature.
@@ -107,15 +107,15 @@ class BoundNormal:
         value = np.ascontiguousarray(snapshot.value[..., -1])
         seen = arm_products_of(snapshot, value, value)
         patients, location, spread = update_means(seen, self.prior_mean, self.prior_patients)
-        own = own_variance(patients)
+        vague = vague_variance(location, self.sd)
+        gained = degrees_of_freedom(seen.n, self.prior_patients)
         if self.variance == "known":
-            return GaussianPosterior(location, self.sd * np.sqrt(own))
+            return GaussianPosterior(location, self.sd * np.sqrt(own_variance(patients, vague / self.sd**2)))
         if self.variance == "arm_specific":
-            gained = degrees_of_freedom(seen.n, self.prior_patients)
-            scale, df = pooled_variance(spread, gained, self.sd, self.sd_patients)
-            return StudentPosterior(location, np.sqrt(scale * own), df)
-        gained = degrees_of_freedom(seen.n, self.prior_patients).sum(axis=1)
-        scale, df = pooled_variance(spread.sum(axis=1), gained, self.sd, self.sd_patients)
+            scale, df = pooled_variance(spread, gained, self.sd, self.sd_patients, vague)
+            return StudentPosterior(location, np.sqrt(scale * own_variance(patients, vague / scale)), df)
+        scale, df = pooled_variance(spread.sum(axis=1), gained.sum(axis=1), self.sd, self.sd_patients, vague[:, 0])
+        own = own_variance(patients, vague / scale[:, None])
         return JointStudentPosterior(location, own, np.zeros_like(own), scale, df)
 
 
@@ -159,9 +159,14 @@ def update_means(
     return patients, location, seen.yy + prior_patients * share * (seen.mean_y - prior_mean) ** 2
 
 
-def own_variance(patients: Float[Array, "R A"]) -> Float[Array, "R A"]:
-    """Return the variance of each arm's mean, in units of that of an outcome."""
-    return np.where(patients > 0, 1 / np.where(patients > 0, patients, 1.0), VAGUE**2)
+def vague_variance(location: Float[Array, "R A"], sd: float) -> Float[Array, "R #A"]:
+    """Return a variance beside which standard deviations and differences between arms are as nothing."""
+    return (VAGUE * (sd + np.ptp(location, axis=1, keepdims=True))) ** 2
+
+
+def own_variance(patients: Float[Array, "R A"], vague: Float[Array, "R #A"]) -> Float[Array, "R A"]:
+    """Return the variance of each arm's mean, in units of that of an outcome; `vague` without any patients."""
+    return np.where(patients > 0, 1 / np.where(patients > 0, patients, 1.0), vague)
 
 
 def degrees_of_freedom(n: Float[Array, "R A"], prior_patients: Float[Array, " A"]) -> Float[Array, "R A"]:
@@ -170,11 +175,17 @@ def degrees_of_freedom(n: Float[Array, "R A"], prior_patients: Float[Array, " A"
 
 
 def pooled_variance(
-    spread: Float[Array, "..."], gained: Float[Array, "..."], sd: float, sd_patients: float
+    spread: Float[Array, "..."],
+    gained: Float[Array, "..."],
+    sd: float,
+    sd_patients: float,
+    vague: Float[Array, "..."],
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Return the scale of the variance and its degrees of freedom, those of the prior guess included."""
+    """Return the scale of the variance and its degrees of freedom, those of the prior guess included.
+
+    Without degrees of freedom it is `vague`, with one.
+    """
     df = sd_patients + gained
     proper = df >= LEAST_DF
     variance = (sd_patients * sd**2 + spread) / np.where(proper, df, 1.0)
-    variance = np.where(proper, np.maximum(variance, (LEAST_SD * sd) ** 2), (VAGUE * sd) ** 2)
-    return variance, np.where(proper, df, 1.0)
+    return np.where(proper, np.maximum(variance, (LEAST_SD * sd) ** 2), vague), np.where(proper, df, 1.0)

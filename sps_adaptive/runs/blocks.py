@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.block import DESIGNS
 from sps_adaptive.scenario import BLOCK_SIZE
 from sps_adaptive.tables import DICTIONARY, OUTCOMES, STOP_REASONS
 
@@ -80,6 +79,8 @@ def _slug(name: str) -> str:
 
 def names_of(scenario: Scenario, truth: str) -> dict[str, tuple[str, ...]]:
     """Return the names behind the integer codes of each category in a part of one truth."""
+    from sps_adaptive.block import DESIGNS
+
     arms = scenario.arm_names
     return {
         "truth": (truth,),

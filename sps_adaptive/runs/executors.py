@@ -135,11 +135,10 @@ def _run(
                     return _settle(running, keep)
                 keep(running.pop(future), _result(future))
     except KeyboardInterrupt:
-        _cancel(running)
-        _settle(running, keep)
+        _settle(_begun(running), keep)
         raise
     except Exception:
-        _cancel(running)
+        _begun(running)
         raise
     return []
 
@@ -162,9 +161,9 @@ def _failed(error: BaseException) -> Failed:
     return Failed(words, "".join(traceback.format_exception(error)))
 
 
-def _cancel(running: Iterable[Future[Any]]) -> None:
-    for future in running:
-        future.cancel()
+def _begun(running: dict[Future[R | Failed], T]) -> dict[Future[R | Failed], T]:
+    """Cancel what has not begun and return the rest."""
+    return {future: unit for future, unit in running.items() if not future.cancel()}
 
 
 def _settle(running: dict[Future[R | Failed], T], keep: Callable[[T, R | Failed], None]) -> list[T]:
@@ -172,7 +171,7 @@ def _settle(running: dict[Future[R | Failed], T], keep: Callable[[T, R | Failed]
     wait(running)
     lost = []
     for future, unit in running.items():
-        if future.cancelled() or isinstance(future.exception(), BrokenExecutor):
+        if isinstance(future.exception(), BrokenExecutor):
             lost.append(unit)
         else:
             keep(unit, _result(future))

@@ -38,10 +38,10 @@ def write(path: Path, content: bytes, *, needed: int = 0) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with told(path.parent, "written", max(needed, len(content))):
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 _write_and_rename(content, temporary, path)
-            except FileNotFoundError:  # the folder is new, or another run has cleared up in it meanwhile
-                path.parent.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError:  # another run has cleared up in this folder meanwhile
                 _write_and_rename(content, temporary, path)
         except BaseException:
             delete([temporary])

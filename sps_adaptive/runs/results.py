@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from sps_adaptive.block import DESIGNS
 from sps_adaptive.errors import StoreError
 from sps_adaptive.runs.blocks import (
     DamagedPartError,
@@ -106,6 +105,8 @@ class Results:
 
     def _frame(self, table: str) -> pd.DataFrame:
         import pyarrow as pa
+
+        from sps_adaptive.block import DESIGNS
 
         pieces = []
         for truth in self.truths:

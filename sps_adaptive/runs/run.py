@@ -21,6 +21,7 @@ from sps_adaptive.runs.manifest import check_same
 from sps_adaptive.runs.results import Results
 from sps_adaptive.runs.session import Progress, Session, work_on, write_manifest
 from sps_adaptive.runs.store import DICTIONARY, SCENARIO, RunStore
+from sps_adaptive.runs.text import scenario_text
 from sps_adaptive.runs.work import Work, the_work
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario, Simulation
 
@@ -180,17 +181,6 @@ def _prepare(store: RunStore, scenario: Scenario, text: str | None) -> None:
     write_manifest(store, scenario, sessions)
     store.write_text(SCENARIO, scenario_text(scenario) if text is None else text)
     store.write_text(DICTIONARY, data_dictionary())
-
-
-def scenario_text(scenario: Scenario) -> str:
-    """Return a scenario that was not read from a file as YAML."""
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    stream = StringIO()
-    YAML(typ="safe", pure=True).dump(scenario.model_dump(exclude_unset=True), stream)
-    return stream.getvalue()
 
 
 def _missing(store: RunStore, scenario: Scenario, needed: Sequence[Unit], warn: Warn) -> list[Unit]:

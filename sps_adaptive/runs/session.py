@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sps_adaptive.block import DESIGNS
 from sps_adaptive.errors import SimulationError, StoreError
 from sps_adaptive.runs.blocks import Unit, n_kept, stems
 from sps_adaptive.runs.executors import Failed, WorkerDiedError, run_all
@@ -91,6 +90,8 @@ def write_manifest(store: RunStore, scenario: Scenario, sessions: Sequence[Mappi
 
 def n_trials(units: Iterable[Unit], replicates: int) -> int:
     """Return how many of the trials that were asked for are in some units, over all designs."""
+    from sps_adaptive.block import DESIGNS
+
     return len(DESIGNS) * sum(n_kept(unit.block, replicates) for unit in units)
 
 

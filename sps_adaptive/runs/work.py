@@ -36,8 +36,8 @@ class Work(NamedTuple):
 def the_work() -> Work:
     """Return the functions of this package."""
     from sps_adaptive.block import simulate_block
-    from sps_adaptive.characteristics.sums import SUMS, block_sums
     from sps_adaptive.characteristics.summary import summarise
+    from sps_adaptive.characteristics.sums import SUMS, block_sums
 
     return Work(simulate_block, block_sums, SUMS, summarise)
 

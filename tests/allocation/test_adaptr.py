@@ -27,7 +27,9 @@ def reason_against(case):
     """Why a case cannot be said in a scenario, or None."""
     if case["rescale_fixed"] or case["rescale_limits"]:
         return "rescale"
-    outside = [p > high + 1e-6 for p, high in zip(case["new_alloc"], case["max_probs"], strict=True) if high is not None]
+    outside = [
+        p > high + 1e-6 for p, high in zip(case["new_alloc"], case["max_probs"], strict=True) if high is not None
+    ]
     return "leaves its bounds" if any(outside) else None
 
 

@@ -108,9 +108,7 @@ def test_projecting_twice_is_projecting_once(case):
     np.testing.assert_allclose(projected(once, lower, upper, total), once, atol=1e-11)
 
 
-@given(
-    st.lists(st.floats(0, 1), min_size=2, max_size=6).filter(any), st.floats(0, 1), st.floats(0, 1)
-)
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6).filter(any), st.floats(0, 1), st.floats(0, 1))
 def test_with_one_floor_and_one_ceiling_the_order_of_the_arms_is_preserved(weights, low, high):
     equal = 1 / len(weights)
     ours = projected(weights, low * equal, equal + high * (1 - equal))

@@ -102,7 +102,9 @@ def test_rows_sum_to_1_within_bounds_and_closed_arms_get_nothing(weights, power,
     rule = Thompson(kind="thompson", power=power, floor=floor, ceiling=ceiling, control_share=share)
     assert rule.problems(arms) == []
     best = np.where(is_open, np.array(weights) + 1e-9, 0)
-    found = probabilities(best / best.sum(), is_open=is_open, power=power, floor=floor, ceiling=ceiling, control_share=share)
+    found = probabilities(
+        best / best.sum(), is_open=is_open, power=power, floor=floor, ceiling=ceiling, control_share=share
+    )
     assert abs(found.sum() - 1) < 1e-12
     assert (found[~np.array(is_open)] == 0).all()
     rivals_open = np.array(is_open)

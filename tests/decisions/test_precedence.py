@@ -7,8 +7,8 @@ import pytest
 
 from sps_adaptive.contracts import Design, Stop
 from sps_adaptive.decisions import DropArm, Efficacy, Futility
-from sps_adaptive.trial import State, decide, outcome_of
 from sps_adaptive.tables import OUTCOMES
+from sps_adaptive.trial import State, decide, outcome_of
 from tests.contracts.fakes import look_at_better
 
 EFFICACY = Efficacy(kind="efficacy", probability=0.9)
@@ -59,7 +59,9 @@ def test_the_order_of_the_rules_is_their_order_of_precedence(rules, better, expe
     assert decided(rules, better) == expected
 
 
-@pytest.mark.parametrize("rules", [[DROP], [DROP, FUTILITY], [FUTILITY, DROP]], ids=["drop", "drop, futile", "futile, drop"])
+@pytest.mark.parametrize(
+    "rules", [[DROP], [DROP, FUTILITY], [FUTILITY, DROP]], ids=["drop", "drop, futile", "futile, drop"]
+)
 def test_when_nothing_is_left_the_trial_stops_for_futility_if_nothing_was_claimed(rules):
     stop, _, claimed = decided(rules, [0, 0.01, 0.01])
     assert (stop, claimed) == ("FUTILITY", [])
@@ -114,7 +116,11 @@ CLAIMED = (False, True, False)
         ([0, 0.99, 0.5], {"is_claimed": CLAIMED}, "early success"),
         ([0, 0.5, 0.5], {"is_claimed": CLAIMED}, "early success"),
         ([0, 0.05, 0.05], {"is_claimed": CLAIMED}, "success, then futility"),
-        ([0, 0.99, 0.01], {"is_claimed": CLAIMED}, "early success"),  # confirmed; that the other fails is no contradiction
+        (
+            [0, 0.99, 0.01],
+            {"is_claimed": CLAIMED},
+            "early success",
+        ),  # confirmed; that the other fails is no contradiction
         ([0, 0.99, 0.99], {"is_claimed": (False, True, True)}, "early success"),
         ([0, 0.99, 0.0], {"is_claimed": CLAIMED, "judged": (True, True, False)}, "early success"),
         ([0, 0.05, 0.05], {}, "early futility"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sps_adaptive.contracts import DAYS_PER_MONTH
@@ -39,6 +39,7 @@ def test_certainty_is_certain(p):
     assert (events(dict.fromkeys(ARMS, p)) == bool(p)).all()
 
 
+@settings(max_examples=25)  # each looks at 60,000 patients
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_probability_keeps_every_event_and_adds_some(one, other):
     """In two truths, and on two arms of one truth, the same patient has the same luck."""
@@ -63,7 +64,9 @@ def test_where_lower_is_better_the_absence_of_the_event_is_good():
 def test_turning_back_is_turning(better):
     endpoint, x, y = binary(better), np.array([0.0, 0.3, 1.0]), np.array([0.5, 0.2, 0.1])
     np.testing.assert_allclose(endpoint.natural(endpoint.natural(x)), x, atol=1e-15)
-    np.testing.assert_allclose(endpoint.natural(x) - endpoint.natural(y), endpoint.natural_difference(x - y), atol=1e-15)
+    np.testing.assert_allclose(
+        endpoint.natural(x) - endpoint.natural(y), endpoint.natural_difference(x - y), atol=1e-15
+    )
     assert endpoint.natural(np.array(0.3)) == pytest.approx(0.3 if better == "higher" else 0.7)
 
 

@@ -16,9 +16,11 @@ from sps_adaptive import yaml_text
 from sps_adaptive.errors import DesignError, ScenarioError, SpecError, UsageError
 from sps_adaptive.spec import load_scenario, parse_scenario
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
-IVIG = (SCENARIOS / "ivig.yaml").read_text(encoding="utf-8")
-STIFFNESS = (SCENARIOS / "stiffness.yaml").read_text(encoding="utf-8")
+HERE = Path(__file__).parent
+IVIG = (HERE / "binary.yaml").read_text(encoding="utf-8")
+STIFFNESS = (HERE / "continuous.yaml").read_text(encoding="utf-8")
+SCENARIOS = sorted((HERE.parents[1] / "scenarios").glob("*.yaml"))
+TEXTS = [IVIG, STIFFNESS, *(file.read_text(encoding="utf-8") for file in SCENARIOS)]
 
 
 def changed(text, *changes):
@@ -45,6 +47,11 @@ def assert_fit_for_a_terminal(text):
     assert "Traceback" not in text
     assert "pydantic" not in text
     assert max(map(len, text.split("\n"))) < 1500
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=["binary", "continuous", *(file.stem for file in SCENARIOS)])
+def test_the_files_that_are_damaged_below_are_sound(text):
+    assert parse_scenario(text).problems() == []
 
 
 # --------------------------------------------------------------------------- one mistake, one message
@@ -418,7 +425,7 @@ ONE_MISTAKE = {
         "  power: 1\n  floor:",
         "  power: 1",
         "allocation: 'power' is there twice",
-        "line 51",
+        "line 53",
     ),
     "month twice": (IVIG, "{0: 0.45, ", "{0: 0.45, 0.0: 0.3, ", "{0:", "'0.0' is there twice", ""),
     "bracket open": (
@@ -770,7 +777,7 @@ def test_text_made_to_exhaust_the_reader(text, message):
 
 
 def test_limits_leave_room_for_any_real_scenario():
-    for text in (IVIG, STIFFNESS):
+    for text in TEXTS:
         data = json.dumps(yaml_text.parse(text).data)
         assert len(re.findall(r"[\[{,:]", data)) < yaml_text.MAX_NODES / 10
 
@@ -861,7 +868,7 @@ SNIPPETS = [
 @st.composite
 def damaged_text(draw):
     """A scenario file with a few characters deleted, replaced, inserted or doubled."""
-    text = draw(st.sampled_from([IVIG, STIFFNESS]))
+    text = draw(st.sampled_from(TEXTS))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         length = draw(st.integers(0, 30))
@@ -900,7 +907,7 @@ def paths(node, path=()):
 @st.composite
 def damaged_data(draw):
     """A scenario with a few nodes deleted, replaced, renamed or moved, written as JSON, which is YAML."""
-    data = copy.deepcopy(yaml_text.parse(draw(st.sampled_from([IVIG, STIFFNESS]))).data)
+    data = copy.deepcopy(yaml_text.parse(draw(st.sampled_from(TEXTS))).data)
     for _ in range(draw(st.integers(1, 3))):
         places = list(paths(data))
         path = draw(st.sampled_from(places))

@@ -139,9 +139,7 @@ def test_expected_months_is_when_that_many_are_expected(sites, patients):
 )
 def test_any_openings_and_rates_make_a_process_in_order(listed, patients, seed):
     opens, rate = zip(*listed, strict=True)
-    sites = Sites(
-        kind="sites", sites=len(listed), opens_at_months=list(opens), patients_per_site_month=list(rate)
-    )
+    sites = Sites(kind="sites", sites=len(listed), opens_at_months=list(opens), patients_per_site_month=list(rate))
     assert sites.problems() == []
     day, site = sites.enrol(seed, 0, 3, patients)
     assert np.isfinite(day).all() and (np.diff(day, axis=1) >= 0).all()

@@ -29,15 +29,15 @@ def posterior_of(location, diagonal, loading, variance, df):
 
 def dense_best(location, diagonal, loading, variance, df):
     """P(best) by the trapezoidal rule in log precision, shared factor and value, several times finer."""
-    v = np.arange(-60 / min(df, 3), 6, 0.1 * min(1, np.sqrt(20 / df)))
+    v = np.arange(-60 / min(df, 3), 6, min(0.25, 0.4 * np.sqrt(2 / df)))
     weight_v = np.exp(df / 2 * (v + 1 - np.exp(v)))
     v, weight_v = v[weight_v > 1e-13], weight_v[weight_v > 1e-13]
-    w = np.arange(-7, 7.01, 0.25 if np.ptp(loading) < 0.5 else 0.08)
+    w = np.arange(-7, 7.01, 0.6 / (1 + np.ptp(loading) / np.sqrt(diagonal.min()))) if np.ptp(loading) else np.zeros(1)
     weight_w = np.exp(-w * w / 2)
     scale, best = np.sqrt(diagonal), np.zeros(len(location))
     centre = location * np.exp(v / 2)[:, None, None] / np.sqrt(variance) + w[:, None] * loading
     for k in range(len(location)):
-        z = np.arange(-7, 7, 0.2 * min(1, 2 * scale.min() / scale[k]))
+        z = np.arange(-7, 7, 0.4 * min(1, scale.min() / scale[k]))
         x = centre[:, :, k, None] + scale[k] * z
         inner = np.exp(-z * z / 2) * np.ones_like(x)
         for j in range(len(location)):
@@ -69,7 +69,7 @@ def test_best_of_many_agrees_with_a_dense_grid(arms, spread):
 
 
 def test_best_of_three_agrees_with_scipy():
-    # scipy integrates by randomised lattice rules: 1e-5 asked of it, and a tolerance of three times that.
+    # scipy integrates by randomised lattice rules: their error is all there is to see, and falls with `maxpts`.
     rng = np.random.default_rng(6)
     for _ in range(30):
         location, diagonal, loading, variance, _ = case = draw(rng, 3, 0.3)
@@ -78,10 +78,14 @@ def test_best_of_three_agrees_with_scipy():
         shape = variance * (np.diag(diagonal) + np.outer(loading, loading))
         contrast = np.array([[-1.0, 1, 0], [-1, 0, 1]])
         expected = multivariate_t.cdf(
-            np.zeros(2), loc=contrast @ location, shape=contrast @ shape @ contrast.T, df=df, random_state=1,
-            maxpts=200_000, abseps=1e-5, releps=1e-5,
-        )  # fmt: skip
-        assert posterior_of(*case).prob_best(np.ones((1, 3), bool))[0, 0] == pytest.approx(expected, abs=3e-5)
+            np.zeros(2),
+            loc=contrast @ location,
+            shape=contrast @ shape @ contrast.T,
+            df=df,
+            random_state=1,
+            maxpts=20_000,
+        )
+        assert posterior_of(*case).prob_best(np.ones((1, 3), bool))[0, 0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_three_arms_the_long_way():

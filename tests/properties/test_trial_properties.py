@@ -19,7 +19,17 @@ from tests.reference.simulator import Known
 
 REPLICATES = 50
 EXAMPLES = settings(max_examples=12)
-DECIDED = ("took_place", "stop", "is_open", "is_claimed", "n_enrolled", "n_known", "n_pending", "arm_enrolled", "arm_known")
+DECIDED = (
+    "took_place",
+    "stop",
+    "is_open",
+    "is_claimed",
+    "n_enrolled",
+    "n_known",
+    "n_pending",
+    "arm_enrolled",
+    "arm_known",
+)
 
 names = st.sampled_from(list(DESIGNS))
 texts = st.one_of(names.map(DESIGNS.__getitem__), st.integers(0, 19).map(random_design))
@@ -49,9 +59,7 @@ def test_shifting_the_calendar_changes_no_verdict(text, shift):
     case = case_of(text)
     if case.scenario.population.accrual.kind == "steady" or case.scenario.endpoint.assessed_at_month == 0:
         shift = float(2 ** round(np.log2(shift)))  # dates that coincide may fall apart by rounding; these do not
-    moved = case.cohort._replace(
-        enrolled_at=case.cohort.enrolled_at + shift, dropout_at=case.cohort.dropout_at + shift
-    )
+    moved = case.cohort._replace(enrolled_at=case.cohort.enrolled_at + shift, dropout_at=case.cohort.dropout_at + shift)
     potential = case.potential._replace(known_at=case.potential.known_at + shift)
     design = case.design
     if case.plan.looks_by == "calendar":
@@ -94,9 +102,7 @@ def test_what_is_not_known_at_a_look_changes_nothing_up_to_it(text, index, seed,
     for earlier in range(index + 1):
         assert same(before.looks[earlier], after.looks[earlier], there)
     enrolled = case.cohort.enrolled_at <= day[:, None]
-    np.testing.assert_array_equal(
-        np.where(enrolled, before.arm, -1)[there], np.where(enrolled, after.arm, -1)[there]
-    )
+    np.testing.assert_array_equal(np.where(enrolled, before.arm, -1)[there], np.where(enrolled, after.arm, -1)[there])
 
 
 @EXAMPLES

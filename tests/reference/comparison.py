@@ -111,7 +111,9 @@ def _look_differences(case: Case, look: Any, r: int, seen: Seen) -> Iterator[str
     shares_variance = analysis.kind == "ancova" or getattr(analysis, "variance", "") == "common"
     best = JOINT if shares_variance and case.plan.n_arms > 3 else PROBABILITY
     if endpoint.kind == "binary":  # the natural total counts events
-        total = [k if endpoint.better == "higher" else n - k for n, k in zip(seen.arm_known, seen.arm_total, strict=True)]
+        total = [
+            k if endpoint.better == "higher" else n - k for n, k in zip(seen.arm_known, seen.arm_total, strict=True)
+        ]
     else:
         total = [endpoint.natural(t) for t in seen.arm_total]
     for name, theirs, tolerance in (

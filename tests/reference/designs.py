@@ -245,6 +245,25 @@ truths:
 simulation: {replicates: 100, seed: 21}
 """
 
+DESIGNS["slow accrual: often nobody is pending at a look"] = """
+title: a look on a day on which nothing happens
+arms: {a: {}, b: {control: true}, c: {}}
+population:
+  patients: 30
+  accrual: {kind: poisson, patients_per_month: 0.8}
+  dropout: {kind: exponential, proportion: 0.15, by_month: 1}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 0.5, window_months: 0.25}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 0.5, beta: 0.5}}}
+looks: {kind: calendar, at_months: [0.5, 7.5, 15, 22.5, 30, 37.5]}
+allocation: {kind: thompson, power: 2, control_share: 0.4, floor: 0.1, ceiling: 0.5, realisation: quota, block: 4}
+decisions:
+  - {kind: efficacy, margin: 0, probability: 0.9503, from_look: 2}
+  - {kind: futility, margin: 0, probability: 0.2503, from_look: 2}
+truths:
+  late effect: {response: {a: {0: 0.3, 24: 0.8}, b: 0.3, c: 0.2}}
+simulation: {replicates: 100, seed: 22}
+"""
+
 
 def random_design(seed: int) -> str:
     """A design nobody thought of, as YAML (JSON is YAML): every choice is drawn."""

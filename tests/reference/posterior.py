@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class Beta:
         }
 
 
-@lru_cache(maxsize=None)
+@cache
 def beta_better(one: tuple[float, float], other: tuple[float, float], by: float) -> float:
     """P(one > other + by): the integral of other's density times one's upper tail."""
     if abs(by) >= 1:
@@ -68,7 +68,7 @@ def beta_better(one: tuple[float, float], other: tuple[float, float], by: float)
     return beta_expectation(upper_tail, other, [-by, 1 - by])
 
 
-@lru_cache(maxsize=None)
+@cache
 def beta_best(one: tuple[float, float], others: tuple[tuple[float, float], ...]) -> float:
     """P(one > all others)."""
     return beta_expectation(lambda x, _: math.prod(betainc(a, b, x) for a, b in others), one, [])
@@ -150,11 +150,7 @@ class Students:
         def integrand(y: float) -> float:
             z = math.sinh(y)
             log_density = -z * z / 2 if math.isinf(df) else -(df + 1) / 2 * math.log1p(z * z / df)
-            return (
-                math.exp(constant + log_density)
-                * math.cosh(y)
-                * function(self.location[arm] + self.scale[arm] * z)
-            )
+            return math.exp(constant + log_density) * math.cosh(y) * function(self.location[arm] + self.scale[arm] * z)
 
         end = 4.0 if math.isinf(df) else min(math.asinh(math.sqrt(df) * 1e12 ** (1 / df)), 40.0)
         where = {0.0, *(math.asinh((self.location[a] - self.location[arm]) / self.scale[arm]) for a in others)}
@@ -209,9 +205,7 @@ class Joint:
         luck, luck_weight = normal_grid(reach)
         product = np.ones((len(root), len(slope), len(luck)))
         for j in range(len(others)):
-            product *= ndtr(
-                gap[j] * root[:, None, None] + tilt[j] * slope[:, None] + reach[j] * luck
-            )
+            product *= ndtr(gap[j] * root[:, None, None] + tilt[j] * slope[:, None] + reach[j] * luck)
         return float(np.einsum("ijk,i,j,k", product, root_weight, slope_weight, luck_weight))
 
     def _root_of_chi_square(self) -> tuple[np.ndarray, np.ndarray]:

@@ -94,11 +94,11 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
     }
     if design == "fixed":  # equal, permuted blocks of the default length, only a final analysis
         final = [
-            Rule(rule.kind, rule.margin, rule.probability[-1:], 1, rule.then) for rule in rules if rule.kind != "drop_arm"
+            Rule(rule.kind, rule.margin, rule.probability[-1:], 1, rule.then)
+            for rule in rules
+            if rule.kind != "drop_arm"
         ]
-        return Plan(
-            looks_by="none", looks=(), allocation="equal", block=2 * len(names), rules=tuple(final), **common
-        )
+        return Plan(looks_by="none", looks=(), allocation="equal", block=2 * len(names), rules=tuple(final), **common)
     given = scenario.allocation
     block = 0
     if given.realisation == "quota":
@@ -248,9 +248,7 @@ class Trial:
 
     def closest_call(self) -> float:
         """How near any probability came to the threshold it was compared with."""
-        return min(
-            (abs(p - t) for seen in [*self.looks, self.final] for _, _, p, t in seen.heard), default=math.inf
-        )
+        return min((abs(p - t) for seen in [*self.looks, self.final] for _, _, p, t in seen.heard), default=math.inf)
 
 
 # ---------------------------------------------------------------------------------------- randomisation
@@ -281,9 +279,7 @@ def projected(weights: dict[int, float], shared: float, floor: float, ceiling: f
     return shares(high)
 
 
-def probabilities(
-    plan: Plan, open_arms: list[int], belief: Belief | None, n_enrolled: int
-) -> list[float]:
+def probabilities(plan: Plan, open_arms: list[int], belief: Belief | None, n_enrolled: int) -> list[float]:
     """With which probabilities the next patients are randomised; `belief` None: before the first look."""
     answer = [0.0] * plan.n_arms
     if plan.allocation == "equal":
@@ -351,8 +347,10 @@ class Randomiser:
         if patient not in self.places:  # a block begins
             members = range(patient, min(patient + self.plan.block, self.plan.patients))
             luck = self.patients.u_block[patient]
-            for rank, member in enumerate(sorted(members, key=lambda i: (u[i], i))):
-                self.places[member] = min((rank + luck) / len(members), ALMOST_ONE)
+            free = list(range(len(members)))  # each patient draws one of the places that are left
+            for member in members:
+                place = free.pop(int(u[member] * len(free)))
+                self.places[member] = min((place + luck) / len(members), ALMOST_ONE)
         return self.places[patient]
 
 

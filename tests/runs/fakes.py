@@ -46,7 +46,7 @@ def a_scenario(old: str = "", new: str = "") -> Scenario:
 
 
 def fake_block(scenario: Scenario, truth: str, block: int) -> Block:
-    """Random rows that depend on seed, truth and block only: one look in every second adaptive trial, and a final one."""
+    """Random rows that depend on seed, truth and block only. Every second adaptive trial has a look before the last."""
     names = len(scenario.arms)
     entropy = [scenario.simulation.seed, int(scenario.truth_digest(truth)[:8], 16), block]
     rng = np.random.default_rng(np.random.SeedSequence(entropy))

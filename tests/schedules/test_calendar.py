@@ -41,8 +41,11 @@ def test_the_months_of_a_series_and_of_a_list(given, months):
 def test_a_series_never_loses_its_last_look_to_rounding(first, every, number):
     """In hundredths of a month, which no binary fraction holds exactly."""
     first, every = first / 100, every / 100
-    months = calendar(first_month=first, every_months=every, last_month=first + number * every).months() \
-        if (first + number * every) / every <= 1000 else [0] * (number + 1)
+    months = (
+        calendar(first_month=first, every_months=every, last_month=first + number * every).months()
+        if (first + number * every) / every <= 1000
+        else [0] * (number + 1)
+    )
     assert len(months) == number + 1
 
 

@@ -38,7 +38,9 @@ def test_the_numbers_of_a_series_and_of_a_list(kind, given, patients, counts):
 
 
 @both
-@given(first=st.integers(1, 50), every=st.integers(1, 20), last=st.none() | st.integers(1, 70), patients=st.integers(2, 70))
+@given(
+    first=st.integers(1, 50), every=st.integers(1, 20), last=st.none() | st.integers(1, 70), patients=st.integers(2, 70)
+)
 def test_a_series_without_problems_increases_and_ends_before_the_last_patient(kind, first, every, last, patients):
     schedule = looks(kind, first=first, every=every, last=last)
     counts = schedule.counts(patients)

@@ -1,0 +1,131 @@
+"""A replayed trial is the simulated one: every number of its rows, to the last bit."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sps_adaptive.block import DESIGNS, simulate_block
+from sps_adaptive.contracts import DAYS_PER_MONTH
+from sps_adaptive.errors import UsageError
+from sps_adaptive.replay import replay
+from sps_adaptive.scenario import BLOCK_SIZE
+from sps_adaptive.spec import load_scenario
+from sps_adaptive.tables import DICTIONARY, OUTCOMES, STOP_REASONS, flatten
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+FILES = ["ivig.yaml", "stiffness.yaml"]
+TRUTHS = ["ivig as expected", "early placebo response"]
+pytestmark = pytest.mark.xdist_group("replay")  # the blocks below are simulated once
+
+every_trial = pytest.mark.parametrize("design", DESIGNS)
+every_file = pytest.mark.parametrize("file", FILES)
+
+
+@cache
+def scenario(file):
+    return load_scenario(SCENARIOS / file)
+
+
+@cache
+def tables(file, truth, block):
+    return simulate_block(scenario(file), truth, block)
+
+
+def rows(file, truth, replicate, design):
+    """The rows of one trial in the three tables of its block."""
+    found = {}
+    for name, columns in tables(file, truth, replicate // BLOCK_SIZE).items():
+        these = (columns["replicate"] == replicate) & (columns["design"] == DESIGNS.index(design))
+        found[name] = {column: values[these] for column, values in columns.items()}
+    return found
+
+
+def interesting(file, truth, block):
+    """Replicates that end in every way there is, the first and the last of a block among them."""
+    trials = tables(file, truth, block)["trials"]
+    adaptive = trials["design"] == 0
+    _, first = np.unique(trials["outcome"][adaptive], return_index=True)
+    in_block = sorted({0, BLOCK_SIZE - 1, *first.tolist()})
+    return [block * BLOCK_SIZE + row for row in in_block]
+
+
+@every_file
+@pytest.mark.parametrize("truth, block", [(TRUTHS[0], 0), (TRUTHS[1], 1)])
+@every_trial
+def test_the_tables_of_a_replayed_trial_are_the_rows_of_its_block(file, truth, block, design):
+    for replicate in interesting(file, truth, block):
+        again = replay(scenario(file), truth, replicate, design)
+        found = flatten(again.record, replicate, DAYS_PER_MONTH)
+        for name, expected in rows(file, truth, replicate, design).items():
+            for column, values in found[name].items():
+                np.testing.assert_array_equal(values, expected[column], err_msg=f"{replicate}: {name}.{column}")
+            assert set(expected) == set(found[name]) | {"truth", "design"}
+
+
+@every_file
+@every_trial
+def test_the_story_of_a_trial_tells_the_numbers_of_the_tables(file, design):
+    names = scenario(file).arm_names
+    for replicate in interesting(file, TRUTHS[0], 0):
+        again, expected = replay(scenario(file), TRUTHS[0], replicate, design), rows(file, TRUTHS[0], replicate, design)
+        story = again.looks()
+        assert len(story) == len(expected["looks"]["look"])
+        for number, told in enumerate(story):
+            for column in ("look", "is_final", "month", "n_enrolled", "n_known", "n_pending"):
+                assert told[column] == expected["looks"][column][number], column
+            assert told["stop_reason"] == STOP_REASONS[expected["looks"]["stop_reason"][number]]
+            these = expected["arms"]["look"] == told["look"]
+            renamed = {"arm_enrolled": "n_enrolled", "arm_known": "n_known", "arm_total": "total"}
+            for key in (
+                "is_open", "is_claimed", "meets_efficacy", "arm_enrolled", "arm_known", "arm_total", "estimate",
+                "prob_best", "prob_better", "allocation", "effect", "effect_lower", "effect_upper",
+            ):  # fmt: skip
+                np.testing.assert_array_equal(told[key], expected["arms"][renamed.get(key, key)][these], err_msg=key)
+        trial = {column: values[0] for column, values in expected["trials"].items()}
+        assert again.outcome() == OUTCOMES[trial["outcome"]]
+        assert again.selected_arm() == (None, *names)[trial["selected_arm"]]
+        assert story[-1]["is_final"] and not any(told["is_final"] for told in story[:-1])
+
+
+@every_file
+@every_trial
+def test_the_patients_of_a_trial_are_those_who_were_counted(file, design):
+    names = list(scenario(file).arm_names)
+    for replicate in interesting(file, TRUTHS[0], 0):
+        again = replay(scenario(file), TRUTHS[0], replicate, design)
+        patients, final = again.patients(), again.looks()[-1]
+        assert patients["patient"].tolist() == list(range(1, final["n_enrolled"] + 1))
+        assert patients["arm"].value_counts()[names].tolist() == final["arm_enrolled"]
+        assert patients["enrolled_month"].is_monotonic_increasing
+        gone = patients["dropout_month"].dropna()
+        assert (gone >= patients["enrolled_month"][gone.index]).all()
+        assert patients["site"].min() >= 1
+        assert patients["enrolled_month"].max() <= final["month"]
+
+
+def test_both_designs_and_all_truths_meet_the_same_patients():
+    one, other = (replay(scenario(FILES[0]), truth, 11, design) for truth, design in zip(TRUTHS, DESIGNS, strict=True))
+    for values, others in zip(one.cohort[:-1], other.cohort[:-1], strict=True):
+        np.testing.assert_array_equal(values, others)
+
+
+def test_every_column_of_the_dictionary_is_there_and_no_other():
+    block = tables(FILES[0], TRUTHS[0], 0)
+    assert {name: list(columns) for name, columns in block.items()} == {
+        name: [column.name for column in columns] for name, columns in DICTIONARY.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "truth, replicate, design, words",
+    [
+        ("nobody", 0, "adaptive", "no truth named 'nobody'"),
+        ("null", 0, "sequential", "no design 'sequential'"),
+        ("null", -1, "adaptive", "counted from 0"),
+    ],
+)
+def test_what_is_not_there_cannot_be_replayed(truth, replicate, design, words):
+    with pytest.raises(UsageError, match=words):
+        replay(scenario(FILES[0]), truth, replicate, design)
