@@ -80,7 +80,7 @@ def _unset(part: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
         for name in type(part).model_fields:
             value = getattr(part, name)
             if name not in part.model_fields_set:
-                if value is not None and not isinstance(value, BaseModel) and value not in ({}, False):
+                if value is not None and not isinstance(value, BaseModel) and value is not False and value != {}:
                     yield (*path, name), value
                 elif isinstance(value, BaseModel):
                     yield from ((p, v) for p, v in _all_fields(value, (*path, name)))
@@ -187,9 +187,10 @@ def _allocation(scenario: Scenario) -> str:
         "square_root": "the control gets 1/(1 + square root of the number of open experimental arms)",
     }.get(rule.control_share) if not isinstance(rule.control_share, float) else None  # fmt: skip
     control = control or f"the control keeps {_percent(float(rule.control_share or 0))}"
+    beside = "" if rule.control_share in (None, "matched") else ", but for the control's share"
     return (
         "Randomisation: response-adaptive, in proportion to the probability of being the best arm to the power "
-        f"{power}, {bounds}; {control}; equal until the first look; {realised}."
+        f"{power}, {bounds}; {control}; until the first look the arms share equally{beside}; {realised}."
     )
 
 
@@ -276,7 +277,11 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
             )
         if scenario.n_looks == 0:
             yield "The rule can never adapt: there is no look before the final analysis."
-    if block and isinstance(scenario.looks, Enrolled) and any(n % block for n in scenario.looks.counts(10**6)[:50]):
+    if (
+        block
+        and isinstance(scenario.looks, Enrolled)
+        and any(n % block for n in scenario.looks.counts(scenario.population.patients))
+    ):
         yield f"Looks do not fall at the end of randomisation blocks of {block}: a block is cut short at such a look."
 
 
@@ -287,9 +292,10 @@ def _about_decisions(scenario: Scenario) -> Iterator[str]:
     if len(efficacy) > 1:
         yield "There are several efficacy rules: an arm counts as effective by the margin of the first."
     for rule in efficacy:
-        if scenario.n_looks and not isinstance(rule.probability, list):
+        analyses = scenario.n_looks - rule.from_look + 2
+        if analyses > 1 and not isinstance(rule.probability, list):
             yield (
-                f"The efficacy threshold {rule.probability:g} is the same at all {scenario.n_looks + 1} analyses: each "
+                f"The efficacy threshold {rule.probability:g} is the same at all {analyses} analyses: each "
                 "look adds to the type I error. See familywise_error under the null."
             )
         for other in scenario.decisions:

@@ -118,11 +118,22 @@ def decide(design: Design, look: Look, is_claimed: Bool[Array, "R A"]) -> Verdic
         claim = claim | (said.claim & undecided[:, None])
         is_open = is_open & ~(said.close & undecided[:, None])
         stop = np.where(undecided, said.stop, stop).astype(np.int8)
-    if not look.is_final:
-        left = np.delete(is_open, look.control, axis=1).any(axis=1)
-        reason = np.where((is_claimed | claim).any(axis=1), Stop.EFFICACY, Stop.FUTILITY)
-        stop = np.where((stop == Stop.NO) & ~left, reason, stop).astype(np.int8)
+    left = np.delete(is_open, look.control, axis=1).any(axis=1)
+    reason = np.where((is_claimed | claim).any(axis=1), Stop.EFFICACY, Stop.FUTILITY)
+    stop = np.where((stop == Stop.NO) & ~left, reason, stop).astype(np.int8)
     return Verdict(stop, look.is_open & ~is_open, claim)
+
+
+def judge(design: Design, look: Look) -> Verdict:
+    """Ask the rules that speak at the final analysis, each about all arms judged there: nothing is left to stop or close.
+
+    The trial is found futile when a futility rule is met and no arm meets efficacy.
+    """
+    said = [rule.verdict(look) for rule in design.decisions if rule.at_final]
+    claim = np.logical_or.reduce([verdict.claim for verdict in said] or [np.zeros_like(look.is_open)])
+    futile = np.logical_or.reduce([verdict.stop == Stop.FUTILITY for verdict in said] or [claim[:, 0] & False])
+    stop = np.where(claim.any(axis=1), Stop.EFFICACY, np.where(futile, Stop.FUTILITY, Stop.NO))
+    return Verdict(stop.astype(np.int8), np.zeros_like(claim), claim)
 
 
 def carry_out(
@@ -171,7 +182,7 @@ def final_analysis(
     snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
     look = look_at(design, design.schedule.n_looks(design.patients), snapshot, judged, design.model.fit(snapshot))
-    verdict = decide(design, look, state.is_claimed)
+    verdict = judge(design, look)
     state = state._replace(
         is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),
         arm=np.where(np.arange(patients) < n_last[:, None], state.arm, np.int8(-1)),

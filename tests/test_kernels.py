@@ -27,11 +27,11 @@ def spread_twin(u_arm, u_block, start, block):
     position = np.zeros(u_arm.shape)
     for r in range(replicates):
         for first in range(start[r], patients, block):
-            members = slice(first, min(first + block, patients))
-            size = members.stop - members.start
-            free = list(range(size))
-            place = np.array([free.pop(int(u * len(free))) for u in u_arm[r, members]])
-            position[r, members] = np.minimum((place + u_block[r, first]) / size, ALMOST_ONE)
+            members = range(first, min(first + block, patients))
+            free = list(range(len(members)))
+            for n in members:  # by the patient's own uniform, one of the places that are left
+                place = free.pop(int(u_arm[r, n] * len(free)))
+                position[r, n] = min((place + u_block[r, first]) / len(members), ALMOST_ONE)
     return position
 
 

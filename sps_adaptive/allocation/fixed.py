@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Fixed(Realised):
-    """Randomisation in a stated ratio, for example 2:1:1; arms that close leave the ratio of the others as it is."""
+    """Randomisation in a stated ratio, for example 2:1:1.
+
+    The probability of an arm is its part divided by the parts of all open arms; arms that close leave the ratio of the
+    others as it is. Blocks that are a multiple of the sum of the parts are permuted blocks.
+    """
 
     kind: Literal["fixed"]
     ratio: dict[str, Annotated[float, Field(gt=0, le=1000)]]

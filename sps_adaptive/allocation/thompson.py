@@ -29,7 +29,7 @@ class Thompson(Realised):
     look the arms share equally, but for a protected control.
 
     The control can be protected: it keeps a fixed share; or, `matched`, its probability of being best is
-    raised to that of the best other arm before all are scaled; or, `square_root`, it gets
+    set to that of the best other arm before all are scaled; or, `square_root`, it gets
     :math:`1 / (1 + \sqrt{k})` beside k open experimental arms, which minimises the variance of the
     comparisons with it when these share the rest equally (Dunnett 1955). Floors and ceilings are kept by an
     exact projection; a control with a share of its own stands outside them.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Figure(NamedTuple):
@@ -21,12 +22,12 @@ def percent(figure: Figure | None) -> str:
     if figure is None:
         return "-"
     value = 100 * figure.estimate
+    if not figure.mcse:  # undefined, or the same in every trial
+        return f"{value:.1f}"
     if figure.estimate in (0.0, 1.0) and figure.lower is not None and figure.upper is not None:
         # a sample without an event says little more than an upper bound
         bound = f"<{100 * figure.upper:.2g}" if figure.estimate == 0 else f">{_floor(100 * figure.lower)}"
         return f"{value:.0f} ({bound})"
-    if not figure.mcse:  # undefined, or the same in every trial
-        return f"{value:.1f}"
     digits = 1 if 100 * figure.mcse >= 0.05 else 2
     return f"{value:.{digits}f} ±{100 * figure.mcse:.{digits}f}"
 
@@ -35,8 +36,7 @@ def number(figure: Figure | None, digits: int = 1, *, signed: bool = False) -> s
     """Return a number with its Monte Carlo standard error: '54.3 ±0.1'."""
     if figure is None:
         return "-"
-    sign = "+" if signed else ""
-    text = f"{figure.estimate:{sign}.{digits}f}"
+    text = fixed(figure.estimate, digits, signed=signed)
     if not figure.mcse:
         return text
     return f"{text} ±{figure.mcse:.{digits}f}" if figure.mcse >= 0.5 * 10**-digits else f"{text} ±<{10**-digits:g}"
@@ -44,7 +44,17 @@ def number(figure: Figure | None, digits: int = 1, *, signed: bool = False) -> s
 
 def plain(figure: Figure | None, digits: int = 0) -> str:
     """Return a number alone."""
-    return "-" if figure is None else f"{figure.estimate:.{digits}f}"
+    return "-" if figure is None else fixed(figure.estimate, digits)
+
+
+def rate(figure: Figure | None) -> str:
+    """Return a proportion in percent, without its error."""
+    return "-" if figure is None else "0" if figure.estimate == 0 else f"{100 * figure.estimate:.1f}"
+
+
+def fixed(value: float, digits: int, *, signed: bool = False) -> str:
+    """Return a number with so many decimals; zero has no minus sign."""
+    return f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}"
 
 
 class Figures:

@@ -33,6 +33,8 @@ class Table:
     """Headings of the other columns."""
     note: str = ""
     """What stands below."""
+    words: Sequence[str] = ()
+    """Those of the other columns that hold words, not numbers."""
     rows: list[Sequence[str]] = field(default_factory=list)
     """A text for each column."""
 
@@ -53,10 +55,12 @@ class _Split:
 
     def __init__(self, table: Table, name_width: int, width: int) -> None:
         self.n_names = len(table.names)
+        heads = [*table.names, *table.heads]
+        self.left = [column for column, head in enumerate(heads) if column < self.n_names or head in table.words]
         self.body = _named(table.rows, 0, self.n_names, name_width)
         self.heads = [fold(head, name_width) for head in table.names]
         for column, head in enumerate(table.heads, start=self.n_names):
-            longest = max(map(cells, _pieces(head)), default=0)
+            longest = max((cells(piece.rstrip()) for piece in _pieces(head)), default=0)
             widest = max((cells(line[column]) for line in self.body), default=0)
             self.heads.append(fold(head, max(widest, HEAD_WIDTHS[0], min(longest, HEAD_WIDTHS[1]))))
         self.widths = [
@@ -97,12 +101,12 @@ class _Split:
         pieces = []
         for column, text in texts.items():
             space = " " * (self.widths[column] - cells(text))
-            pieces.append(text + space if column < self.n_names else space + text)
+            pieces.append(text + space if column in self.left else space + text)
         return GAP.join(pieces).rstrip()
 
 
 def fold(text: str, width: int, indent: str = "") -> list[str]:
-    """Return a text in lines of a width, broken after blanks and ``- _ / + , .``; only a longer word is broken.
+    """Return a text in lines of a width, broken after blanks and ``- _ / +``; only a longer word is broken.
 
     Parameters
     ----------
@@ -113,20 +117,18 @@ def fold(text: str, width: int, indent: str = "") -> list[str]:
     indent
         How the lines begin, but for the first.
     """
-    lines = [""]
-    for piece in _pieces(text):
-        while piece:
-            if cells((lines[-1] + piece).rstrip()) <= width:
-                lines[-1] += piece
-                piece = ""
-            elif lines[-1].strip():
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        lines.append(indent if lines else "")
+        for piece in _pieces(paragraph):
+            if cells((lines[-1] + piece).rstrip()) > width and lines[-1].strip():
                 lines.append(indent)
-            else:  # a word that is longer than a line
+            while cells((lines[-1] + piece).rstrip()) > width:  # a word that is longer than a line
                 room = max(1, width - len(lines[-1]))
                 lines[-1] += piece[:room]
+                lines.append(indent)
                 piece = piece[room:]
-        if piece.endswith("\n"):
-            lines.append(indent)
+            lines[-1] += piece
     return [line.rstrip() for line in lines]
 
 
@@ -138,7 +140,7 @@ def cells(text: str) -> int:
 
 
 def _pieces(text: str) -> list[str]:
-    return re.findall(r"[^\s_/+,.\-]*(?:[_/+,.\-]+\s*|\s+|$)", text)
+    return re.findall(r"[^\s_/+\-]+[\s_/+\-]*|[\s_/+\-]+", text)
 
 
 def _named(rows: Sequence[Sequence[str]], level: int, n_names: int, width: int) -> list[list[str]]:

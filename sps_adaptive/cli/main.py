@@ -6,18 +6,22 @@ Heavy libraries are imported inside the commands, so that ``sps-adaptive --help`
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sps_adaptive import __version__
+from sps_adaptive.cli.failures import INTERRUPTED, in_words
 
 app = typer.Typer(
     name="sps-adaptive",
     help="Simulate small Bayesian adaptive trials from one YAML file, made for stiff person syndrome.",
+    epilog="Exit codes: 0 done, 1 failed, 2 a mistake in the scenario or the command, 130 interrupted.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -25,7 +29,7 @@ app = typer.Typer(
 )
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How the answer is printed."""
 
     table = "table"
@@ -33,8 +37,15 @@ class Format(str, Enum):
     csv = "csv"
 
 
+class Design(StrEnum):
+    """The two designs of a run."""
+
+    adaptive = "adaptive"
+    fixed = "fixed"
+
+
 ScenarioFile = Annotated[Path, typer.Argument(metavar="FILE", help="The scenario, a YAML file.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed, instead of the one in the file.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, instead of the one in the file.")]
 FormatOption = Annotated[
     Format, typer.Option("--format", help="table for people; json or csv: tidy rows on stdout and nothing else.")
 ]
@@ -66,7 +77,9 @@ def simulate(
     seed: Seed = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", "-w", min=1, max=1024, help="Processes; the numbers do not depend on it."),
+        typer.Option(
+            "--workers", "-w", min=1, max=1024, help="Processes; left out: one a core. The numbers are the same."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -80,27 +93,30 @@ def simulate(
 ) -> None:
     """Simulate a scenario and print what the trial can and cannot do.
 
-    Results are kept: the same scenario again is read, not run, and more replicates only add to it.
+    Results are kept: the same scenario again is read, not run, and more replicates only add to it. This is also how
+    a run goes on that was interrupted.
     """
-    from sps_adaptive.cli import output as out
-    from sps_adaptive.runs.run import default_folder
-    from sps_adaptive.runs.run import simulate as run
-    from sps_adaptive.spec import load_scenario
+    with in_words("Interrupted: finished blocks are kept, and the same command goes on from there."):
+        from sps_adaptive.cli.answer import answer
+        from sps_adaptive.cli.terminal import progress, warn
+        from sps_adaptive.runs.run import default_folder
+        from sps_adaptive.runs.run import simulate as run
+        from sps_adaptive.spec import load_scenario
 
-    scenario = load_scenario(file).with_simulation(replicates, seed)
-    with out.progress(quiet=format is not Format.table) as report:
-        results = run(
-            scenario,
-            workers=workers or os.cpu_count() or 1,
-            truths=truth,
-            output=output or default_folder(scenario, file),
-            progress=report,
-            warn=out.warn,
-            text=file.read_text(encoding="utf-8"),
-            command=" ".join(["sps-adaptive", *sys.argv[1:]]),
-        )
-        results.save_characteristics()
-    out.answer(results, format.value, full=full)
+        scenario = load_scenario(file).with_simulation(replicates, seed)
+        with progress() as report:
+            results = run(
+                scenario,
+                workers=workers or _cores(),
+                truths=truth,
+                output=output or default_folder(scenario, file),
+                progress=report,
+                warn=warn,
+                text=file.read_text(encoding="utf-8"),
+                command=shlex.join(["sps-adaptive", *sys.argv[1:]]),
+            )
+            results.save_characteristics()
+        answer(results, format.value, full=full)
 
 
 @app.command()
@@ -110,19 +126,27 @@ def show(
     full: Full = False,
 ) -> None:
     """Print the answer of a run again."""
-    from sps_adaptive.cli import output as out
-    from sps_adaptive.runs.run import open_run
+    with in_words():
+        from sps_adaptive.cli.answer import answer, warn_if_unfinished
+        from sps_adaptive.cli.terminal import warn
+        from sps_adaptive.runs.run import open_run
 
-    out.answer(open_run(folder), format.value, full=full)
+        results = open_run(folder, warn=warn)
+        warn_if_unfinished(results)
+        answer(results, format.value, full=full)
 
 
 @app.command()
 def check(file: ScenarioFile) -> None:
-    """Check a scenario, tell the design in plain English, and warn as a statistician would."""
-    from sps_adaptive.cli import output as out
-    from sps_adaptive.spec import load_scenario
+    """Check a scenario and tell the design in plain English.
 
-    out.synopsis(load_scenario(file), str(file))
+    Defaults that it relies on are listed, and what a statistician would ask about it.
+    """
+    with in_words():
+        from sps_adaptive.cli.output import synopsis
+        from sps_adaptive.spec import load_scenario
+
+        synopsis(load_scenario(file), str(file))
 
 
 @app.command()
@@ -130,62 +154,56 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the file, with or without .yaml.")],
 ) -> None:
     """Write a commented scenario to start from."""
-    from sps_adaptive.cli import output as out
+    with in_words():
+        from sps_adaptive.cli.output import write_template
 
-    out.write_template(Path(name))
+        write_template(name)
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a scenario, for editors."""
-    import json
+    with in_words():
+        from sps_adaptive.cli.terminal import data
+        from sps_adaptive.spec import schema_text
 
-    from sps_adaptive.spec import schema as scenario_schema
-
-    typer.echo(json.dumps(scenario_schema(), indent=2))
+        data(schema_text())
 
 
 @app.command()
 def replay(
     file: ScenarioFile,
     truth: Annotated[str, typer.Option("--truth", "-t", help="Name of the truth.")],
-    replicate: Annotated[int, typer.Option("--replicate", "-r", min=0, help="Number of the trial, from 0.")] = 0,
-    design: Annotated[str, typer.Option(help="adaptive or fixed.")] = "adaptive",
+    replicate: Annotated[
+        int, typer.Option("--replicate", "-r", min=0, max=9_999_999, help="Number of the trial, from 0.")
+    ] = 0,
+    design: Annotated[Design, typer.Option("--design", help="Which of the two designs.")] = Design.adaptive,
     seed: Seed = None,
     patients: Annotated[bool, typer.Option("--patients", help="List the patients too.")] = False,
 ) -> None:
     """Tell one simulated trial look by look."""
-    from sps_adaptive.cli import output as out
-    from sps_adaptive.replay import replay as run_again
-    from sps_adaptive.spec import load_scenario
+    with in_words():
+        from sps_adaptive.cli.output import story
+        from sps_adaptive.replay import replay as run_again
+        from sps_adaptive.spec import load_scenario
 
-    scenario = load_scenario(file).with_simulation(None, seed)
-    out.story(run_again(scenario, truth, replicate, design), patients=patients)
+        scenario = load_scenario(file).with_simulation(None, seed)
+        story(run_again(scenario, truth, replicate, design.value), patients=patients)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main() -> None:
-    """Run the command line; every error that a user can act upon is one message and an exit code."""
-    from sps_adaptive.errors import SpsError
-
+    """Run the command line."""
     try:
         app()
-    except SpsError as error:
-        _say(str(error))
-        sys.exit(error.exit_code)
-    except MemoryError:
-        _say("Error: there is not enough memory for this scenario.\n    Fewer patients or looks need less.")
-        sys.exit(1)
-    except BrokenPipeError:
-        # Whoever read our output has left (as `head` does): nothing to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        _say(f"Error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-        sys.exit(1)
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:  # a second Ctrl-C must not spoil the end
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Futility(Threshold):
         """Return whether to stop."""
         if not self.applies(look):
             return Verdict.silent(look)
-        hopeless = below(self.better(look), self.at(look)) | ~experimental(look)
-        stop = np.where(hopeless.all(axis=1), Stop.FUTILITY, Stop.NO).astype(np.int8)
+        judged = experimental(look)
+        hopeless = below(self.better(look), self.at(look)) | ~judged  # without an open arm nothing is hopeless
+        stop = np.where(judged.any(axis=1) & hopeless.all(axis=1), Stop.FUTILITY, Stop.NO).astype(np.int8)
         return Verdict(stop, nobody(look), nobody(look))

@@ -159,12 +159,13 @@ def update_means(
     return patients, location, seen.yy + prior_patients * share * (seen.mean_y - prior_mean) ** 2
 
 
-def vague_variance(location: Float[Array, "R A"], sd: float) -> Float[Array, "R #A"]:
-    """Return a variance beside which standard deviations and differences between arms are as nothing."""
-    return (VAGUE * (sd + np.ptp(location, axis=1, keepdims=True))) ** 2
+def vague_variance(location: Float[Array, "R A"], sd: float) -> Float[Array, "R A"]:
+    """Return a variance, the same for all arms, beside which their differences and the outcomes' spread are nothing."""
+    reach = sd + np.ptp(location, axis=1, keepdims=True)
+    return np.broadcast_to((VAGUE * reach) ** 2, location.shape)
 
 
-def own_variance(patients: Float[Array, "R A"], vague: Float[Array, "R #A"]) -> Float[Array, "R A"]:
+def own_variance(patients: Float[Array, "R A"], vague: Float[Array, "R A"]) -> Float[Array, "R A"]:
     """Return the variance of each arm's mean, in units of that of an outcome; `vague` without any patients."""
     return np.where(patients > 0, 1 / np.where(patients > 0, patients, 1.0), vague)
 

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Steady(Part):
-    """Patients come at equal intervals, without chance: for comparisons with designs that have no calendar."""
+    """Patients come at equal intervals, without chance.
+
+    For comparisons with designs that have no calendar: with outcomes known at once, a look at the n-th patient sees
+    exactly n outcomes. Real accrual is random; see `poisson` and `sites`.
+    """
 
     kind: Literal["steady"]
     patients_per_month: Annotated[float, Field(gt=0, le=100_000)]

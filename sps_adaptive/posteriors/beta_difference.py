@@ -43,7 +43,7 @@ def difference_quantiles(
     window = np.empty((len(alpha), 6))
     tabulate_cdf(alpha, beta, log_norm, grid, window)
     # The range of integration is cut to where it matters: sixteen standard deviations at the most.
-    smooth = sine_rule(48)
+    smooth = sine_rule(44)
     singular = tanh_sinh_rule(step=0.04, smallest=smallest)
     answer = np.empty((len(code), len(q)))
     is_smooth = smooth_ends(alpha, beta)[distinct_pair].all(axis=1)
@@ -250,7 +250,7 @@ def solve(
                 else:
                     upper = d
                 move = (q[j] - cdf) / density if density > 0.0 else 2.0
-                enough = 2e-6 * sd  # Newton's next step would be about the square of it
+                enough = 5e-6 * sd  # Newton's next step would be about the square of it
                 if not lower < d + move < upper:
                     move = (lower + upper) / 2 - d
                     enough = 1e-9

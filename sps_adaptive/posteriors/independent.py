@@ -133,8 +133,9 @@ def best_of_independent(
 ) -> None:
     """Fill P(arm is best) of the first `number` arms, in place; `location` is moved.
 
-    The narrowest arm is moved to 0, where numbers are densest. The integral begins where the best arm cannot be (1e-9) and ends where more than one arm cannot be (3e-5
-    each): beyond the end, an arm is the best whenever it is there.
+    The narrowest arm is moved to 0, where numbers are densest. The integral begins where the best arm cannot be
+    (1e-9) and ends where more than one arm cannot be (3e-5 each): beyond the end, an arm is the best whenever it is
+    there.
     """
     narrowest = 0
     for i in range(number):
@@ -168,14 +169,15 @@ def best_of_independent(
                 best[i] += work[1, i] * after
                 after *= work[0, i]
         x += length
-    highest = 0
     for i in range(number):
         total += best[i]
-        if location[i] > location[highest]:
-            highest = i
+    if total <= 0.0:  # scales below the spacing of numbers leave nothing to integrate, but no doubt either
+        highest = location[:number].max()
+        for i in range(number):
+            best[i] = 1.0 if location[i] == highest else 0.0
+            total += best[i]
     for i in range(number):
-        # Scales below the spacing of numbers leave nothing to integrate, but no doubt either.
-        best[i] = best[i] / total if total > 0.0 else float(i == highest)
+        best[i] /= total
 
 
 @compiled
@@ -255,7 +257,7 @@ def compare(
             slope += node_weight[g] * length * density_0 / scale[0] * density_1 / scale[1]
         x += length
     if first + second <= 0.0:  # scales below the spacing of numbers
-        return float(gap > 0.0), 0.0
+        return (1.0 if gap > 0.0 else 0.0), 0.0
     return first / (first + second), slope
 
 

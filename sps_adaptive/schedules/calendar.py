@@ -19,7 +19,11 @@ Month = Annotated[float, Field(gt=0, le=1200)]
 
 
 class Calendar(Part):
-    """A look at the end of stated months, whatever the accrual; those after the trial's end do not take place."""
+    """A look at the end of stated months, whatever the accrual by then.
+
+    Committees meet on such dates. Looks that fall after the last patient's follow-up do not take place. When
+    accrual is slower than expected, so is the information at each look.
+    """
 
     kind: Literal["calendar"]
     first_month: Month | None = None
@@ -28,7 +32,7 @@ class Calendar(Part):
     """Months from one look to the next."""
     last_month: Month | None = None
     """No look after this month."""
-    at_months: Annotated[list[Month], Field(max_length=1000)] | None = None
+    at_months: Annotated[list[Month], Field(min_length=1, max_length=1000)] | None = None
     """The months themselves, instead of a series."""
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ class AtCounts(Part):
     """Number of patients from one look to the next; left out: one look only."""
     last: Count | None = None
     """No look after this number; left out: looks go on to the end of enrolment."""
-    at: Annotated[list[Count], Field(max_length=1000)] | None = None
+    at: Annotated[list[Count], Field(min_length=1, max_length=1000)] | None = None
     """The numbers themselves, instead of a series."""
 
     @model_validator(mode="after")
@@ -58,6 +58,8 @@ class AtCounts(Part):
         found: list[tuple[tuple[str | int, ...], str, str]] = []
         if self.first is not None and self.first >= patients:
             found.append((("first",), f"the first look, at {self.first} patients, comes after the last patient", hint))
+        if self.first is not None and self.last is not None and self.last < self.first:
+            found.append((("last",), "the looks end before the first one", "make last at least first"))
         if self.last is not None and self.last > patients:
             found.append((("last",), f"looks up to {self.last} patients go on after the last patient", hint))
         for position, count in enumerate(self.at or []):

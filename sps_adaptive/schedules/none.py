@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class NoLooks(Part):
-    """A fixed design: the data are analysed once, after everyone's follow-up."""
+    """A fixed design: the data are analysed once, after everyone's follow-up.
+
+    Nothing can adapt or stop. The benchmark of every run is such a design.
+    """
 
     kind: Literal["none"]
 

@@ -8,7 +8,7 @@ import pytest
 from sps_adaptive.contracts import Design, Stop
 from sps_adaptive.decisions import DropArm, Efficacy, Futility
 from sps_adaptive.tables import OUTCOMES
-from sps_adaptive.trial import State, decide, outcome_of
+from sps_adaptive.trial import State, decide, judge, outcome_of
 from tests.contracts.fakes import look_at_better
 
 EFFICACY = Efficacy(kind="efficacy", probability=0.9)
@@ -26,7 +26,8 @@ def design(*rules) -> Any:
 def decided(rules, better, is_claimed=(False, False, False), **rest):
     """Verdict of one replicate: name of the reason to stop, arms closed, arms claimed."""
     look = look_at_better(better, **rest)
-    said = decide(design(*rules), look, np.array([is_claimed]))
+    plan = design(*rules)
+    said = judge(plan, look) if look.is_final else decide(plan, look, np.array([is_claimed]))
     return Stop(said.stop[0]).name, np.flatnonzero(said.close[0]).tolist(), np.flatnonzero(said.claim[0]).tolist()
 
 
@@ -90,7 +91,7 @@ def outcome(rules, better, *, running=False, is_claimed=(False, False, False), j
     """How a trial ends whose final analysis finds these probabilities."""
     claimed = np.array([is_claimed])
     look = look_at_better(better, k=3, is_open=np.array([judged]))
-    final = decide(design(*rules), look, claimed)
+    final = judge(design(*rules), look)
     claimed_in_the_end = claimed | (final.claim & running)
     one = np.zeros(1, np.int8)
     state = State(

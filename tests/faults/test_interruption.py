@@ -133,18 +133,31 @@ def n_parts_before(folder):
     return N_BLOCKS - last_session(folder)["blocks"]
 
 
-@pytest.mark.parametrize(("workers", "parts"), [(1, 2), (2, 0), (2, 3)])
-def test_ctrl_c_in_a_terminal(tmp_path, uninterrupted, workers, parts):
-    """Ctrl-C goes to every process of the group; the workers leave it to the parent, which keeps what is finished."""
-    folder = tmp_path / "run"
+def interrupt(folder, workers, moment):
+    """Press Ctrl-C at some moment after work has begun: it goes to every process of the group."""
     victim = start(folder, workers, 0.2)
-    wait_for(lambda: n_parts(folder) >= parts)
+    assert victim.stdout.readline().startswith("0 ")
+    moment(folder)
     os.killpg(victim.pid, signal.SIGINT)
     out, err = victim.communicate(timeout=60)
-    assert (victim.returncode, out.splitlines()[-1]) == (130, "interrupted")
-    assert "Traceback" not in err
+    assert (victim.returncode, out.splitlines()[-1], err) == (130, "interrupted", "")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_in_a_terminal(tmp_path, uninterrupted, workers):
+    folder = tmp_path / "run"
+    interrupt(folder, workers, lambda folder: wait_for(lambda: n_parts(folder) >= 2))
     session = last_session(folder)
     assert session["finished"]
-    assert parts <= session["blocks"] == n_parts(folder) < N_BLOCKS
+    assert 2 <= session["blocks"] == n_parts(folder) < N_BLOCKS
     assert go_on(folder).new_blocks == N_BLOCKS - session["blocks"]
+    assert contents(folder) == uninterrupted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8])
+def test_ctrl_c_while_the_workers_start(tmp_path, uninterrupted, seconds):
+    folder = tmp_path / "run"
+    interrupt(folder, 2, lambda folder: time.sleep(seconds))
+    go_on(folder)
     assert contents(folder) == uninterrupted

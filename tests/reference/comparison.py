@@ -20,7 +20,7 @@ from tests.reference.simulator import Patients, Plan, Seen, Trial, plan_of, simu
 PROBABILITY = 1e-6
 """Largest difference of two probabilities: that of the engine's quadratures, with room."""
 JOINT = 1e-5
-"""The same for being best among four or more arms that share a variance: the engine's coarsest quadrature (about 3e-6)."""
+"""The same for being best among four or more arms that share a variance: the engine errs by up to 3e-6 there."""
 CLOSE_CALL = 1e-7
 """A verdict may differ only where a probability is so near to its threshold. None is expected."""
 

@@ -39,7 +39,7 @@ analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 2}, arm_prior
 looks: {kind: enrolled, at: [13, 20, 31, 32, 47, 59]}
 allocation: {kind: thompson, power: 0.7, floor: 0.1, ceiling: 0.4, control_share: matched, realisation: independent}
 decisions:
-  - {kind: efficacy, margin: 0.05, probability: [0.9503, 0.9303, 0.9103, 0.9003, 0.8803, 0.8703, 0.8503], then: close_arm}
+  - {kind: efficacy, margin: 0.05, probability: [0.951, 0.931, 0.911, 0.901, 0.881, 0.871, 0.851], then: close_arm}
   - {kind: drop_arm, margin: 0, probability: 0.1003, from_look: 2}
   - {kind: futility, margin: 0.2, probability: [0.0203, 0.0503, 0.1003, 0.1503, 0.2003, 0.2503, 0.3003]}
 truths:

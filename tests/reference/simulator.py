@@ -1,8 +1,8 @@
 """One trial, one patient at a time: the slow reference that the engine must repeat patient for patient.
 
-Written from the protocol in words (docs: "How a trial is run"), not from the engine: plain Python, a queue of dated
-events, nothing batched. It shares with the engine only what is no decision: the patients (`Cohort`), their
-potential outcomes (`Potential`), and the fields of a scenario.
+Written from the protocol in words, not from the engine: plain Python, a queue of dated events, nothing batched.
+It shares with the engine only what is no decision: the patients (`Cohort`), their potential outcomes
+(`Potential`), and the fields of a scenario.
 
 On one day everything happens in this order: patients are enrolled, outcomes are assessed, patients drop out, and
 then a look may take place. So a look sees all of its day.
@@ -466,7 +466,7 @@ class _Trial:
                 elif found:
                     for arm in found:
                         self.open[arm] = False
-            elif all(threshold - p > TIE for p in chance.values()):
+            elif chance and all(threshold - p > TIE for p in chance.values()):
                 self.stop = "futility"
             if self.stop != "none":
                 break
@@ -499,17 +499,16 @@ class _Trial:
             if rule.kind == "efficacy":
                 would_claim |= {arm for arm, p in chance.items() if p - threshold > TIE}
             else:
-                is_futile = is_futile or all(threshold - p > TIE for p in chance.values())
+                is_futile = is_futile or bool(chance and all(threshold - p > TIE for p in chance.values()))
+        is_futile = is_futile and not would_claim
         if stopped and self.claimed:
             outcome = "success, then futility" if is_futile else "early success"
         elif stopped:
             outcome = "futility, then success" if would_claim else "early futility"
         else:
             self.claimed += sorted(arm for arm in would_claim if self.open[arm])
-            if self.claimed:
-                outcome = "late success"
-            else:
-                outcome = "late futility" if is_futile else "inconclusive"
+            neither = "late futility" if is_futile else "inconclusive"
+            outcome = "late success" if self.claimed else neither
         mean = belief.mean()
         selected = max(sorted(self.claimed), key=lambda arm: mean[arm]) if self.claimed else -1
         nobody = [0.0] * self.plan.n_arms

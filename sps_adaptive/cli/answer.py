@@ -1,0 +1,261 @@
+"""The answer of a run: its operating characteristics as tables, or as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sps_adaptive.cli.figures import Figures, number, percent, plain, rate
+from sps_adaptive.cli.layout import Table
+from sps_adaptive.cli.terminal import data, prose, say, table, warn
+
+if TYPE_CHECKING:
+    from sps_adaptive.runs.results import Results
+    from sps_adaptive.scenario import Scenario
+
+DESIGNS = ("adaptive", "fixed")
+
+
+def answer(results: Results, format: str, *, full: bool) -> None:
+    """Print the operating characteristics of a run."""
+    frame = results.characteristics.drop(columns="n")
+    if format == "csv":
+        data(frame.to_csv(index=False, lineterminator="\n"))
+    elif format == "json":
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        data(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        _tables(results, full=full)
+
+
+def warn_if_unfinished(results: Results) -> None:
+    """Say what a run that was interrupted lacks."""
+    wanted = results.scenario.simulation.replicates
+    lacks = [f"{results.replicates:,} of {wanted:,} trials a truth"] if results.replicates < wanted else []
+    if without := [truth for truth in results.scenario.truths if truth not in results.truths]:
+        lacks.append(f"nothing of {', '.join(without)}")
+    if lacks:
+        warn(f"this run is not complete: it has {' and '.join(lacks)}. Simulating its scenario again goes on with it.")
+
+
+def _tables(results: Results, *, full: bool) -> None:
+    scenario = results.scenario
+    figures = Figures(results.characteristics)
+    say(" ".join(scenario.title.split()), bold=True)
+    prose(
+        f"{results.replicates:,} simulated trials for each truth and design, seed {scenario.simulation.seed}. "
+        "adaptive: the design of the scenario. fixed: the same patients randomised equally, no looks. "
+        "±: one Monte Carlo standard error. 0 (<0.04): in none of the trials; the 95% interval ends at 0.04."
+    )
+    for made in (_claims, _patients, _endings, _looks, _calendar, _estimates):
+        if shown := made(results, figures):
+            say()
+            table(shown)
+    if full:
+        for shown in _everything(results):
+            say()
+            table(shown)
+    say()
+    say("In short", bold=True)
+    for sentence in _in_short(results, figures):
+        prose(sentence, rest="  ")
+    say()
+    _files(results)
+
+
+def _files(results: Results) -> None:
+    from sps_adaptive.runs.store import CHARACTERISTICS
+
+    file = results.folder / CHARACTERISTICS
+    say(f"Every figure: {f'{file} (or --full)' if file.exists() else '--full, --format csv, --format json'}")
+    say(f"Every trial:  {results.folder}, tables trials, looks, arms (see DICTIONARY.md)")
+
+
+# --------------------------------------------------------------------------------------- the tables
+
+
+class _Row(NamedTuple):
+    """The figures of a truth and a design."""
+
+    figures: Figures
+    truth: str
+    design: str
+
+    def __call__(self, metric: str, arm: str = "", look: int = 0) -> Any:
+        return self.figures.get(self.truth, self.design, metric, arm, look)
+
+
+def _rows(results: Results, figures: Figures) -> Iterator[_Row]:
+    for truth in results.truths:
+        for design in DESIGNS:
+            yield _Row(figures, truth, design)
+
+
+def _claims(results: Results, figures: Figures) -> Table:
+    arms = _experimental(results.scenario)
+    made = Table(
+        "Declared effective, % of trials",
+        ["truth", "design"],
+        [*arms, "any wrong\n(familywise)", "any right\n(power)", "all\nright", "picks\nthe best"],
+        "✓: the arm truly is effective, and the figure is its power; elsewhere it is the type I error. The two designs "
+        "are compared as they stand, not at the same type I error.",
+    )
+    for get in _rows(results, figures):
+        claims = [percent(get("claimed", arm)) + (" ✓" if get("power", arm) else "  ") for arm in arms]
+        rest = ("familywise_error", "power_any", "power_all", "power_best")
+        made.add(get.truth, get.design, *claims, *(percent(get(metric)) for metric in rest))
+    return made
+
+
+def _patients(results: Results, figures: Figures) -> Table:
+    arms = results.scenario.arm_names
+    made = Table(
+        "Patients",
+        ["truth", "design"],
+        ["enrolled", "SD", "5-95%", *arms, "best arm, %", "wrong way, %"],
+        "Mean, standard deviation, and 5% to 95% quantiles of the number enrolled; means by arm. Best arm: mean share "
+        "of patients on the truly best arm. Wrong way: % of trials with more patients on the worst arm than on the "
+        "best, by over a tenth of the largest size.",
+    )
+    for get in _rows(results, figures):
+        made.add(
+            get.truth,
+            get.design,
+            number(get("patients")),
+            plain(get("patients_sd"), 1),
+            f"{plain(get('patients_q05'))}-{plain(get('patients_q95'))}",
+            *(plain(get("patients", arm), 1) for arm in arms),
+            percent(get("share_on_best")),
+            percent(get("wrong_direction")),
+        )
+    return made
+
+
+def _endings(results: Results, figures: Figures) -> Table:
+    from sps_adaptive.characteristics.metrics import outcome_metric
+    from sps_adaptive.tables import OUTCOMES
+
+    made = Table(
+        "How trials end, % of trials",
+        ["truth", "design"],
+        [*OUTCOMES, "claim not upheld"],
+        "Early: stopped at a look; late: went to the end. 'then': stopped at a look, and the final analysis, with the "
+        "patients who were still being followed, says the opposite. Claim not upheld: an arm declared effective at a "
+        "look no longer meets the threshold in the final analysis.",
+    )
+    for get in _rows(results, figures):
+        ends = [rate(get(outcome_metric(name))) for name in OUTCOMES]
+        made.add(get.truth, get.design, *ends, rate(get("claim_contradicted")))
+    return made
+
+
+def _looks(results: Results, figures: Figures) -> Table | None:
+    """Only the adaptive design has looks."""
+    if not results.scenario.n_looks:
+        return None
+    made = Table(
+        "Looks of the adaptive design",
+        ["truth", "look"],
+        ["takes place, %", "month", "enrolled", "known", "pending", "stops for efficacy, %", "for futility, %"],
+        "Means among the trials in which the look takes place. Known: outcomes; the other patients are pending or have "
+        "dropped out. Stops: of all trials.",
+    )
+    for truth in results.truths:
+        get = _Row(figures, truth, "adaptive")
+        for look in range(1, results.scenario.n_looks + 1):
+            made.add(
+                truth,
+                str(look),
+                rate(get("look_taken", "", look)),
+                *(plain(get(metric, "", look), 1) for metric in ("look_month", "enrolled", "known", "pending")),
+                percent(get("stop_efficacy", "", look)),
+                percent(get("stop_futility", "", look)),
+            )
+    return made
+
+
+def _calendar(results: Results, figures: Figures) -> Table:
+    is_binary = results.scenario.endpoint.kind == "binary"
+    made = Table(
+        "Time, and outcomes in the trial",
+        ["truth", "design"],
+        ["decision", "all\nfollowed", "SD", "5-95%", "overrun", "events" if is_binary else "mean outcome"],
+        "Months from the opening; standard deviation and quantiles of the time until everybody is followed. Overrun: "
+        "patients pending when a trial stops at a look.",
+    )
+    for get in _rows(results, figures):
+        made.add(
+            get.truth,
+            get.design,
+            number(get("decision_month")),
+            number(get("duration_months")),
+            plain(get("duration_months_sd"), 1),
+            f"{plain(get('duration_months_q05'))}-{plain(get('duration_months_q95'))}",
+            number(get("overrun")),
+            number(get("events")) if is_binary else number(get("mean_outcome"), 3, signed=True),
+        )
+    return made
+
+
+def _estimates(results: Results, figures: Figures) -> Table:
+    control = results.scenario.arm_names[results.scenario.control]
+    made = Table(
+        f"The reported effect (arm minus {control}, in the final analysis)",
+        ["truth", "arm", "design"],
+        ["bias", "observed", "if declared", "RMSE", "coverage, %"],
+        "Bias of the posterior mean, of the observed difference, and of the posterior mean in trials that declare the "
+        "arm effective; root mean squared error; coverage of the 95% credible interval.",
+    )
+    for truth in results.truths:
+        for arm in _experimental(results.scenario):
+            for design in DESIGNS:
+                get = _Row(figures, truth, design)
+                made.add(
+                    truth,
+                    arm,
+                    design,
+                    *(number(get(name, arm), 3, signed=True) for name in ("bias", "bias_observed", "bias_if_claimed")),
+                    number(get("rmse", arm), 3),
+                    percent(get("coverage", arm)),
+                )
+    return made
+
+
+def _everything(results: Results) -> Iterator[Table]:
+    frame = results.characteristics.drop(columns="n")
+    for (truth, design), rows in frame.groupby(["truth", "design"], sort=False, observed=True):
+        heads = list(rows.columns)[2:]
+        made = Table(f"Every figure: {truth}, {design}", heads[:3], heads[3:])
+        for metric, arm, look, *values in rows[heads].astype(object).to_numpy().tolist():
+            made.add(metric, arm, str(look or ""), *("-" if value != value else f"{value:.4g}" for value in values))
+        yield made
+
+
+# ----------------------------------------------------------------------------------------- in short
+
+
+def _in_short(results: Results, figures: Figures) -> Iterator[str]:
+    """Yield one sentence for each truth."""
+    for truth in results.truths:
+
+        def both(metric: str, write: Callable[[Any], str], truth: str = truth) -> str:
+            adaptive, fixed = (write(figures.get(truth, design, metric)) for design in DESIGNS)
+            return f"{adaptive} (fixed {fixed})"
+
+        found = []
+        if figures.get(truth, "adaptive", "power_any"):
+            found.append(f"finds an effective arm in {both('power_any', _percent)} of trials")
+        if figures.get(truth, "adaptive", "familywise_error"):
+            found.append(f"wrongly declares an arm effective in {both('familywise_error', _percent)}")
+        yield (
+            f"{truth}: {', '.join(found)}; {both('patients', plain)} patients, {both('duration_months', plain)} months."
+        )
+
+
+def _percent(figure: Any) -> str:
+    return "-" if figure is None else f"{100 * figure.estimate:.1f}%"
+
+
+def _experimental(scenario: Scenario) -> list[str]:
+    return [name for k, name in enumerate(scenario.arm_names) if k != scenario.control]
