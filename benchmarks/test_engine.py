@@ -1,7 +1,7 @@
 """How fast a trial is. Ratios within one run; machines differ, so no time is asserted.
 
-The reference design: binary, three arms with a control, a look at 40, 60, ... 180 patients and the final analysis at 200,
-outcomes known at once, response-adaptive randomisation by the square root of P(best), independent draws, response rate
+The reference design: binary, three arms with a control, looks at 40, 60, ... 180 patients and the final analysis at
+200, outcomes known at once, randomisation by the square root of P(best), independent draws, response rate
 0.3 everywhere. adaptr 1.4.0 (R) with 5,000 posterior draws a look needs about 25 CPU seconds for 1,000 trials of it on
 one core of the machine on which the figures of docs/design.md were taken.
 """
@@ -70,7 +70,9 @@ def test_quadrature_error_of_the_reference_design() -> None:
     x, w = (nodes + 1) / 2, weights / 2
     density = beta.pdf(x, 1 + s[..., None], 1 + (n - s)[..., None])
     cdf = beta.cdf(x, 1 + s[..., None], 1 + (n - s)[..., None])
-    best = np.stack([(density[:, a] * np.delete(cdf, a, axis=1).prod(axis=1) * w).sum(axis=1) for a in range(3)], axis=1)
+    best = np.stack(
+        [(density[:, a] * np.delete(cdf, a, axis=1).prod(axis=1) * w).sum(axis=1) for a in range(3)], axis=1
+    )
     assert np.abs(posterior.prob_best(np.ones((50, 3), bool)) - best).max() < 1e-6
     better = np.stack([(density[:, 0] * (1 - cdf[:, a]) * w).sum(axis=1) for a in range(3)], axis=1)
     assert np.abs(posterior.prob_better(0) - better)[:, 1:].max() < 1e-6

@@ -132,7 +132,7 @@ def last_settled(
     last_enrolled: Int[Array, " R"],
     day: Float[Array, " R"],
 ) -> None:
-    """Find the day by which each of the first `last_enrolled` has been assessed or has dropped out; `day` comes as -inf."""
+    """Find the day by which the first `last_enrolled` have been assessed or have dropped out; `day` comes as -inf."""
     replicates, _, visits = known_at.shape
     for r in range(replicates):
         for n in range(last_enrolled[r]):

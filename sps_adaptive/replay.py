@@ -30,7 +30,7 @@ class Replay(NamedTuple):
     """The patients of that trial."""
 
     def looks(self) -> list[dict[str, Any]]:
-        """Return what each look saw and decided, one dictionary each; values by arm are lists in the order of the arms."""
+        """Return what each look saw and decided, a dictionary each; values by arm are lists in their order."""
         taken = [(k, look) for k, look in enumerate(self.record.looks) if look.took_place[0]]
         return [self._look(k, look) for k, look in taken]
 

@@ -269,7 +269,7 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
                 "suffers. Set control_share or floor."
             )
         if rule.floor == 0 and rule.ceiling == 1:
-            yield "Without a floor and a ceiling, randomisation can become all but certain, which regulators discourage."
+            yield "Without floor and ceiling, randomisation can become all but certain, which regulators discourage."
         if block and 0 < rule.floor * block < 1:
             yield (
                 f"A floor of {rule.floor:g} in blocks of {block} is less than one patient a block: a block may have "
@@ -308,9 +308,9 @@ def _about_decisions(scenario: Scenario) -> Iterator[str]:
                         "meet both; the order of the rules decides."
                     )
     if isinstance(scenario.endpoint, Binary):
-        for rule in scenario.decisions:
-            if abs(rule.margin) >= 1:
-                yield f"A margin of {rule.margin:g} on a difference of proportions can never be reached."
+        for decision in scenario.decisions:
+            if abs(decision.margin) >= 1:
+                yield f"A margin of {decision.margin:g} on a difference of proportions can never be reached."
 
 
 def _about_truths(scenario: Scenario) -> Iterator[str]:
@@ -324,7 +324,7 @@ def _about_truths(scenario: Scenario) -> Iterator[str]:
 
     effective = {name: helps(truth) for name, truth in scenario.truths.items()}
     if all(effective.values()):
-        yield "No truth is a null, so the type I error of the whole trial is not simulated. Add one in which nothing works."
+        yield "No truth is a null: the type I error of the whole trial is unknown. Add one in which nothing works."
     if not any(effective.values()):
         yield "No truth has an effective arm, so there is no power to report."
 
@@ -336,7 +336,7 @@ def _about_size(scenario: Scenario) -> Iterator[str]:
     n = scenario.simulation.replicates
     if n < 1000:
         error = (0.025 * 0.975 / n) ** 0.5
-        yield f"With {n} replicates a rate of 0.025 has a Monte Carlo standard error of {error:.3f}: too much to judge it."
+        yield f"With {n} replicates a rate of 0.025 has a Monte Carlo standard error of {error:.3f}: too much to judge."
 
 
 def _about_sources(scenario: Scenario) -> Iterator[str]:

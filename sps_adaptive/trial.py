@@ -125,7 +125,7 @@ def decide(design: Design, look: Look, is_claimed: Bool[Array, "R A"]) -> Verdic
 
 
 def judge(design: Design, look: Look) -> Verdict:
-    """Ask the rules that speak at the final analysis, each about all arms judged there: nothing is left to stop or close.
+    """Ask the rules that speak at the final analysis, each about all arms judged: nothing is left to stop or close.
 
     The trial is found futile when a futility rule is met and no arm meets efficacy.
     """

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Equal(Realised):
     """Equal randomisation among the arms that are open.
 
-    The benchmark of every adaptive rule. With quotas and a block that is a multiple of the number of open arms these are
-    permuted blocks; arms that close leave their share to the others.
+    The benchmark of every adaptive rule. With quotas and a block that is a multiple of the number of open arms these
+    are permuted blocks; arms that close leave their share to the others.
     """
 
     kind: Literal["equal"]

@@ -66,7 +66,7 @@ def test_normal_common_variance_is_the_t_test(delta: float) -> None:
 
 
 def test_ancova_gains_what_theory_says() -> None:
-    """With a known correlation the variance of the effect falls by 1 - rho^2, up to the price of estimating the slope."""
+    """With correlation rho the variance of the effect falls by 1 - rho^2, up to the price of estimating the slope."""
     n, rho = 40, 0.7
     case = scenario(
         population=2 * n,
@@ -85,8 +85,8 @@ def test_ancova_gains_what_theory_says() -> None:
     )
     effect = pooled(records(case, "truth", 20), lambda record: record.looks[-1].effect[:, 1])
     agree(effect, -0.5)
-    # Var of an ANCOVA contrast: sigma^2 (1 - rho^2) 2/n (1 + 1/(2n - 4)), the last factor averaging the imbalance of the
-    # baseline (a ratio F(1, 2n - 3) / (2n - 2) has this mean).
+    # Var of an ANCOVA contrast: sigma^2 (1 - rho^2) 2/n (1 + 1/(2n - 4)); the last factor averages the imbalance of
+    # the baseline, squared, over its sum of squares within arms: F(1, 2n - 2) / (2n - 2) has this mean.
     expected = 1.5**2 * (1 - rho**2) * 2 / n * (1 + 1 / (2 * n - 4))
     agree((effect - effect.mean()) ** 2, expected)
 
@@ -106,9 +106,7 @@ class FisherTest:
 
     def prob_better(self, than, by=0.0):
         table, back = np.unique(np.column_stack([self.s, self.n]), axis=0, return_inverse=True)
-        p = [
-            fisher_exact([[s1, n1 - s1], [s0, n0 - s0]], alternative="greater").pvalue for s0, s1, n0, n1 in table
-        ]
+        p = [fisher_exact([[s1, n1 - s1], [s0, n0 - s0]], alternative="greater").pvalue for s0, s1, n0, n1 in table]
         better = 1 - np.array(p)[back.ravel()]
         return np.stack([np.zeros_like(better), better], axis=1)
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 MARGIN_MB = 40
-"""Ten times what a run of the one size needs more than another of the same size; a leak would be 200 MB."""
+"""Two runs of one size differ by a tenth of this; thirty blocks that are kept in memory are five times this."""
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="resource usage of POSIX")
 
@@ -22,6 +22,6 @@ def peak_mb(folder, replicates):
     return json.loads(done.stdout.splitlines()[-1])["peak_kb"] / 1024
 
 
-def test_ten_times_as_many_replicates_need_no_more_memory(tmp_path):
-    few, many = (peak_mb(tmp_path / str(n), n) for n in (12_000, 120_000))
+def test_six_times_as_many_replicates_need_no_more_memory(tmp_path):
+    few, many = (peak_mb(tmp_path / str(n), n) for n in (12_000, 72_000))
     assert many < few + MARGIN_MB

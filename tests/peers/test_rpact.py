@@ -1,8 +1,8 @@
 """Group-sequential designs of rpact 3.3.4 (R), with the same bounds stated as posterior probabilities.
 
 With a flat prior and a known standard deviation P(treatment better | data) = Phi(z), so a Bayesian rule with the
-threshold Phi(z_k) at look k is the group-sequential test with the critical value z_k. The data file holds inputs, rpact's
-own results and the version that made them.
+threshold Phi(z_k) at look k is the group-sequential test with the critical value z_k. The data file holds inputs,
+rpact's own results and the version that made them.
 """
 
 from __future__ import annotations

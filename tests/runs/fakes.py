@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from sps_adaptive.runs.work import Work
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario
@@ -101,6 +100,8 @@ def fake_sums(scenario: Scenario, truth: str, tables: Block, keep: int) -> dict[
 
 
 def fake_summary(scenario, sums):
+    import pandas as pd
+
     frames = [pd.DataFrame(each).assign(truth=truth) for truth, each in sums]
     return pd.concat(frames).groupby(["truth", "design"], sort=False)[["n", "s1"]].sum().reset_index()
 
