@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from sps_adaptive.runs.run import Results, open_run, simulate
     from sps_adaptive.scenario import Scenario
-    from sps_adaptive.spec import load_scenario, parse_scenario
+    from sps_adaptive.spec import load_scenario, parse_scenario, variant
 
 _HOME = {
     "Results": "sps_adaptive.runs.run",
@@ -22,9 +22,10 @@ _HOME = {
     "open_run": "sps_adaptive.runs.run",
     "parse_scenario": "sps_adaptive.spec",
     "simulate": "sps_adaptive.runs.run",
+    "variant": "sps_adaptive.spec",
 }
 
-__all__ = ["Results", "Scenario", "__version__", "load_scenario", "open_run", "parse_scenario", "simulate"]
+__all__ = ["Results", "Scenario", "__version__", "load_scenario", "open_run", "parse_scenario", "simulate", "variant"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,6 +78,29 @@ def parse_scenario(text: str, name: str = "<text>") -> Scenario:
         What the text is called in messages.
     """
     return _scenario(parse(text, name))
+
+
+def variant(scenario: Scenario, **sections: object) -> Scenario:
+    """Return a scenario with other sections, checked as a file would be.
+
+    Parameters
+    ----------
+    scenario
+        The scenario to start from; it stays as it is.
+    sections
+        Whole sections in place of the old ones, as in the file: ``allocation={"kind": "equal"}``.
+
+    Raises
+    ------
+    SpecError, DesignError
+        As `load_scenario`, without lines.
+    """
+    stated = scenario.model_dump(mode="json", exclude_unset=True) | sections
+    try:
+        return _scenario(parse(json.dumps(stated), "<variant>"))
+    except (SpecError, DesignError) as error:
+        problems = [replace(problem, line=0, column=0) for problem in error.problems]
+        raise type(error)(problems, "<variant>") from None
 
 
 def schema() -> dict[str, Any]:

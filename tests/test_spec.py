@@ -184,3 +184,14 @@ def test_a_thousand_truths_are_read_in_reasonable_time():
     begin = time.perf_counter()
     assert len(parse_scenario(text).truths) == 805
     assert time.perf_counter() - begin < 20  # about 0.5 on an idle machine
+
+
+def test_a_variant_is_checked_as_a_file_is():
+    from sps_adaptive import load_scenario, variant
+
+    scenario = load_scenario("scenarios/ivig.yaml")
+    equal = variant(scenario, allocation={"kind": "equal"})
+    assert equal.allocation.kind == "equal" and equal.digest() != scenario.digest()
+    assert variant(scenario) == scenario and variant(scenario).digest() == scenario.digest()
+    with pytest.raises(SpecError, match="<variant>: unknown key 'alocation'"):
+        variant(scenario, alocation={"kind": "equal"})

@@ -189,7 +189,7 @@ WARNED = {
     "few outcomes": ([("looks.first", 12), ("decisions", [])], "At the first look about"),
     "two arms": (TWO_ARMS, "between two arms costs power"),
     "bare control": ([("allocation.floor", 0), ("allocation.control_share", None)], "Nothing protects the control"),
-    "no bounds": ([("allocation.floor", 0)], "Without a floor and a ceiling"),
+    "no bounds": ([("allocation.floor", 0)], "Without floor and ceiling"),
     "small floor": ([("allocation.floor", 0.15), ("allocation.block", 6)], "less than one patient a block"),
     "no look": ([("looks", {"kind": "none"}), ("decisions", [])], "can never adapt"),
     "cut blocks": ([("allocation.block", 7)], "do not fall at the end of randomisation blocks of 7"),

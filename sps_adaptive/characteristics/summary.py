@@ -76,7 +76,7 @@ def summarise(scenario: Scenario, sums: Iterable[tuple[str, dict[str, Array]]]) 
         for place, metric, total, figure in figures(add_up(tables[truth]))
     ]
     frame = pd.DataFrame(rows, columns=list(SUMMARY))
-    floats = {name: "Float64" for name in ("mcse", "lower", "upper")}
+    floats = {name: "float64" for name in ("mcse", "lower", "upper")}  # missing is NaN, as plots expect it
     text = {name: "str" for name in ("truth", "design", "metric", "arm")}
     return frame.astype({**text, **floats, "estimate": "float64", "look": "int64", "n": "int64"})
 

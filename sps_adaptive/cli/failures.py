@@ -35,7 +35,7 @@ def in_words(if_interrupted: str = "Interrupted.") -> Iterator[None]:
         What is said after Ctrl-C, or when the process is asked to end.
     """
     try:
-        with _interruptible() as signals:
+        with _interruptible(if_interrupted) as signals:
             try:
                 yield
                 if sys.stdout:  # None where it was closed from the start
@@ -74,16 +74,21 @@ def in_words(if_interrupted: str = "Interrupted.") -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Let a request to end do what Ctrl-C does; yield the list of what has been asked so far."""
+def _interruptible(if_interrupted: str) -> Iterator[list[int]]:
+    """Let a request to end do what Ctrl-C does, and leave at once at the second; yield the requests so far."""
     asked: list[int] = []
-    patience = threading.Timer(PATIENCE, complain, ["Stopping; what has begun is finished first."])
+    patience = threading.Timer(
+        PATIENCE, complain, ["Stopping: what has begun is finished first (Ctrl-C again: at once)."]
+    )
     patience.daemon = True
 
     def interrupt(number: int, frame: Any) -> None:
         asked.append(number)
-        if len(asked) == 1:
-            patience.start()
+        if len(asked) > 1:  # no waiting: blocks are written whole or not at all, and workers follow
+            cursor = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""
+            os.write(2, f"{cursor}{if_interrupted}\n".encode())
+            os._exit(INTERRUPTED)
+        patience.start()
         raise KeyboardInterrupt
 
     before = {}

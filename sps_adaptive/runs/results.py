@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
     """What a run has found. Tables are read when they are asked for, and only once.
 
     Rows are sorted by truth (in the order of the scenario), design, replicate, look and arm.
     """
 
-    scenario: Scenario
+    scenario: Scenario = field(repr=False)
     """The scenario, with the seed and the number of replicates that were used."""
     folder: Path
     """Where the files are."""
@@ -54,9 +54,9 @@ class Results:
     """Simulated trials for each truth and design; the folder may hold more."""
     new_blocks: int
     """How many blocks were computed for these results; the others were there."""
-    work: Work
+    work: Work = field(repr=False)
     """The functions that compute and sum up blocks."""
-    warn: Callable[[str], None]
+    warn: Callable[[str], None] = field(repr=False)
     """Is told when a damaged block is computed again."""
 
     @cached_property

@@ -17,6 +17,7 @@ from sps_adaptive.errors import UsageError
 from sps_adaptive.runs.blocks import Unit, stems, units_needed
 from sps_adaptive.runs.dictionary import data_dictionary
 from sps_adaptive.runs.executors import borrowed, local_executor
+from sps_adaptive.runs.files import told
 from sps_adaptive.runs.manifest import check_same
 from sps_adaptive.runs.results import Results
 from sps_adaptive.runs.session import Progress, Session, work_on, write_manifest
@@ -91,7 +92,7 @@ def simulate(
     if workers < 1:
         raise UsageError(f"{workers} workers cannot work", "use 1 or more")
     work, warn = work or the_work(), warn or _python_warning
-    folder = Path(tempfile.mkdtemp(prefix="sps-adaptive-")) if output is None else Path(output)
+    folder = _temporary() if output is None else Path(output)
     store = RunStore(folder)
     needed = units_needed(chosen, scenario.simulation.replicates)
     try:
@@ -168,6 +169,11 @@ def _chosen(scenario: Scenario, truths: Sequence[str] | None) -> tuple[str, ...]
     for truth in truths or ():
         scenario.truth(truth)
     return tuple(truth for truth in scenario.truths if not truths or truth in truths)
+
+
+def _temporary() -> Path:
+    with told(Path(tempfile.gettempdir()), "written"):
+        return Path(tempfile.mkdtemp(prefix="sps-adaptive-"))
 
 
 def _prepare(store: RunStore, scenario: Scenario, text: str | None) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sps_adaptive.errors import SimulationError, StoreError
 from sps_adaptive.runs.blocks import Unit, n_kept, stems
-from sps_adaptive.runs.executors import Failed, WorkerDiedError, run_all
 from sps_adaptive.runs.manifest import identity, new_session, now
+from sps_adaptive.runs.tasks import Failed, WorkerDiedError, run_all
 from sps_adaptive.runs.work import Work, compute
 from sps_adaptive.scenario import BLOCK_SIZE
 

@@ -8,15 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sps_adaptive.runs.executors import (
-    THREADS,
-    Failed,
-    InProcess,
-    WorkerDiedError,
-    borrowed,
-    local_executor,
-    run_all,
-)
+from sps_adaptive.runs.executors import THREADS, InProcess, borrowed, local_executor
+from sps_adaptive.runs.tasks import Failed, WorkerDiedError, run_all
 
 
 def square(number):
