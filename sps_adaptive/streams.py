@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sps_adaptive.contracts import Array
 
 
+CHUNK = 8
+"""Patients drawn at once."""
+
+
 class Stream(IntEnum):
     """What the numbers are for. The ids are part of every published result: never renumber them."""
 
@@ -59,4 +63,8 @@ def uniforms(
     """
     key = np.random.SeedSequence(entropy=seed, spawn_key=(int(name), block, index))
     generator = np.random.Generator(np.random.Philox(key))
-    return np.ascontiguousarray(generator.random((patients, replicates)).T)
+    drawn = np.empty((replicates, patients))
+    for first in range(0, patients, CHUNK):  # transposed in pieces that fit the cache
+        size = min(CHUNK, patients - first)
+        drawn[:, first : first + size] = generator.random((size, replicates)).T
+    return drawn

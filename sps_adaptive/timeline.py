@@ -68,7 +68,7 @@ def pick(potential: Potential, arm: Int[Array, "R N"]) -> Outcome:
 def _pick(by_arm: Shaped[Array, "R N #A V"], arm: Int[Array, "R N"]) -> Float[Array, "R N V"]:
     if by_arm.shape[2] == 1:
         return by_arm[:, :, 0, :]
-    picked = np.empty((*by_arm.shape[:2], by_arm.shape[3]))
+    picked = np.empty((*by_arm.shape[:2], by_arm.shape[3]), by_arm.dtype)
     kernels.pick(by_arm, arm, picked)
     return picked
 

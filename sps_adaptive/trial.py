@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Stop, Verdict
+from sps_adaptive.posteriors.remembered import Remembered
 from sps_adaptive.tables import LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, deal, last_day, n_enrolled_by, pick, positions
 
@@ -100,7 +101,7 @@ def look_at(design: Design, index: int, snapshot: Snapshot, is_open: Bool[Array,
         snapshot.n_enrolled,
         snapshot.n_known,
         is_open,
-        posterior,
+        Remembered(posterior),
     )
 
 

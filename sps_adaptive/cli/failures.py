@@ -21,6 +21,8 @@ FAILED, INTERRUPTED = 1, 130
 PATIENCE = 1.0
 """After so many seconds of stopping the user is told why it takes its time."""
 
+STOPPING = "Stopping: what has begun is finished first (Ctrl-C again: at once)."
+
 DEBUG = "SPS_ADAPTIVE_DEBUG"
 """Environment variable: if it is set, unexpected errors come with a traceback."""
 
@@ -77,9 +79,7 @@ def in_words(if_interrupted: str = "Interrupted.") -> Iterator[None]:
 def _interruptible(if_interrupted: str) -> Iterator[list[int]]:
     """Let a request to end do what Ctrl-C does, and leave at once at the second; yield the requests so far."""
     asked: list[int] = []
-    patience = threading.Timer(
-        PATIENCE, complain, ["Stopping: what has begun is finished first (Ctrl-C again: at once)."]
-    )
+    patience = threading.Timer(PATIENCE, complain, [STOPPING])
     patience.daemon = True
 
     def interrupt(number: int, frame: Any) -> None:

@@ -45,8 +45,7 @@ class Table:
     def parts(self, width: int) -> list[list[str]]:
         """Return the lines of each part of the table, so that all parts are as wide as the terminal at most."""
         tries = [_Split(self, limit, width) for limit in NAME_WIDTHS]
-        fewest = min(len(one.columns) for one in tries)
-        best = next(one for one in tries if len(one.columns) == fewest)
+        best = min(tries, key=lambda split: (split.is_too_wide(width), len(split.columns)))
         return [list(best.lines(columns)) for columns in best.columns]
 
 
@@ -68,6 +67,10 @@ class _Split:
             for column, head in enumerate(self.heads)
         ]
         self.columns = self._columns(width)
+
+    def is_too_wide(self, width: int) -> bool:
+        """Return whether even a part with one column does not fit."""
+        return any(self._width(columns) > width for columns in self.columns)
 
     def _columns(self, width: int) -> list[range]:
         """Return the columns of each part: as few parts as possible, and these about equally wide."""
@@ -93,9 +96,13 @@ class _Split:
         padded = {column: [""] * (height - len(self.heads[column])) + self.heads[column] for column in shown}
         for row in range(height):
             yield self._line({column: head[row] for column, head in padded.items()})
-        yield "─" * (sum(self.widths[column] for column in shown) + len(GAP) * (len(shown) - 1))
+        yield "─" * self._width(columns)
         for line in self.body:
             yield self._line({column: line[column] for column in shown})
+
+    def _width(self, columns: range) -> int:
+        widths = [*self.widths[: self.n_names], *(self.widths[column] for column in columns)]
+        return sum(widths) + len(GAP) * (len(widths) - 1)
 
     def _line(self, texts: dict[int, str]) -> str:
         pieces = []

@@ -1,0 +1,41 @@
+"""A posterior that remembers what it was asked at a look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sps_adaptive.contracts import Posterior
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    from sps_adaptive.contracts import Array
+
+
+class Remembered:
+    """Answers each question once: several rules, the allocation and the record ask for the same probabilities.
+
+    It lives as long as one look. Answers must not be changed by those who get them.
+    """
+
+    def __init__(self, posterior: Posterior) -> None:
+        self._posterior = posterior
+        self._best: dict[bytes, Float[Array, "R A"]] = {}
+        self._better: dict[tuple[int, float], Float[Array, "R A"]] = {}
+        self.mean = posterior.mean
+        self.interval = posterior.interval
+        self.difference = posterior.difference
+
+    def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
+        """Return P(arm is the best of `among`)."""
+        key = among.tobytes()
+        if key not in self._best:
+            self._best[key] = self._posterior.prob_best(among)
+        return self._best[key]
+
+    def prob_better(self, than: int, by: float = 0.0) -> Float[Array, "R A"]:
+        """Return P(arm - arm `than` > by) for each arm."""
+        key = (than, by)
+        if key not in self._better:
+            self._better[key] = self._posterior.prob_better(than, by)
+        return self._better[key]
