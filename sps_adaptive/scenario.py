@@ -34,7 +34,10 @@ ADAPTIVE, FIXED = "adaptive", "fixed"
 """The two designs of every run: the scenario's own, and equal randomisation of as many patients without looks."""
 
 PROSE = frozenset({"title", "question", "source", "description"})
-"""Fields that explain the numbers and do not change them; no arm, truth or endpoint may be called so."""
+"""Fields that explain the numbers and do not change them."""
+
+RESERVED = PROSE | {"none"}
+"""No arm, truth or endpoint may be called so: words of the file, and what the tables call a selection of no arm."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\W_](?:[\w \-+.,()/%]*[\w)%])?$")]
 
@@ -262,10 +265,10 @@ class Scenario(Part):
     def _name_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         for section in ("arms", "endpoints", "truths"):
             for name in getattr(self, section):
-                if name in PROSE:
+                if name in RESERVED:
                     yield (
                         (section, name),
-                        f"'{name}' is a word of the file and cannot be a name",
+                        f"'{name}' has a meaning of its own and cannot be a name",
                         "choose another name",
                     )
 

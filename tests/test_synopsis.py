@@ -156,7 +156,7 @@ def test_the_first_look_finds_about_what_is_expected(file):
     scenario = loaded(file)
     design = scenario.designs()["adaptive"]
     cohort = draw(scenario, 0)
-    truth = scenario.truth("null").of(scenario.endpoint_name)
+    truth = scenario.truth("nothing works").of(scenario.endpoint_name)
     outcome = pick(
         design.endpoint.potential(cohort, design.endpoint_name, design.arms, truth),
         np.zeros(cohort.u_arm.shape, np.int64),

@@ -78,7 +78,11 @@ def simulate(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", "-w", min=1, max=1024, help="Processes; left out: one a core. The numbers are the same."
+            "--workers",
+            "-w",
+            min=1,
+            max=1024,
+            help="Processes, at most one a core; left out: as many. The numbers are the same.",
         ),
     ] = None,
     output: Annotated[
@@ -107,7 +111,7 @@ def simulate(
         with progress() as report:
             results = run(
                 scenario,
-                workers=workers or _cores(),
+                workers=min(workers or _cores(), _cores()),
                 truths=truth,
                 output=output or default_folder(scenario, file),
                 progress=report,

@@ -22,9 +22,6 @@ class Remembered:
         self._posterior = posterior
         self._best: dict[bytes, Float[Array, "R A"]] = {}
         self._better: dict[tuple[int, float], Float[Array, "R A"]] = {}
-        self.mean = posterior.mean
-        self.interval = posterior.interval
-        self.difference = posterior.difference
 
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
         """Return P(arm is the best of `among`)."""
@@ -39,3 +36,15 @@ class Remembered:
         if key not in self._better:
             self._better[key] = self._posterior.prob_better(than, by)
         return self._better[key]
+
+    def mean(self) -> Float[Array, "R A"]:
+        """Return the posterior mean of each arm."""
+        return self._posterior.mean()
+
+    def interval(self, level: float) -> Float[Array, "R A 2"]:
+        """Return the equal-tailed credible interval of each arm."""
+        return self._posterior.interval(level)
+
+    def difference(self, than: int, level: float) -> Float[Array, "R A 3"]:
+        """Return mean and interval of arm - arm `than`."""
+        return self._posterior.difference(than, level)

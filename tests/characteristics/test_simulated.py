@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("simulated_characteristics")
 @pytest.fixture(scope="module", params=["ivig", "stiffness"])
 def simulated(request):
     scenario = load_scenario(SCENARIOS / f"{request.param}.yaml")
-    truths = ("null", "ivig as expected", "early placebo response")
+    truths = ("nothing works", "ivig as expected", "early placebo response")
     sums = [(truth, block_sums(scenario, truth, simulate_block(scenario, truth, 0), BLOCK_SIZE)) for truth in truths]
     frame = summarise(scenario, sums)
     return scenario, {
@@ -82,7 +82,7 @@ def test_a_claim_is_right_or_wrong(simulated):
     for (truth, _), rows in by_design.items():
         successes = ("early_success", "late_success", "success_then_futility")
         any_claim = sum(estimate(rows, f"outcome_{name}") for name in successes)
-        if truth == "null":
+        if truth == "nothing works":
             assert estimate(rows, "familywise_error") == pytest.approx(any_claim)
             assert "power" not in rows.index.get_level_values("metric")
         else:
@@ -95,7 +95,7 @@ def test_a_claim_is_right_or_wrong(simulated):
 
 def test_the_observed_difference_of_the_fixed_design_is_unbiased(simulated):
     scenario, by_design = simulated
-    rows = by_design["null", "fixed"]
+    rows = by_design["nothing works", "fixed"]
     for arm in scenario.arm_names[1:]:
         figure = rows.loc[("bias_observed", arm, 0)]
         assert abs(figure.estimate) < 4 * figure.mcse  # 4 SEs: a chance of 1 in 16,000 for each of 4 figures
@@ -110,6 +110,6 @@ def test_with_a_drifting_control_the_fixed_design_is_unbiased_for_the_averaged_t
 def test_the_winner_is_overestimated(simulated):
     scenario, by_design = simulated
     sign = 1 if scenario.endpoint.better == "higher" else -1
-    for rows in (by_design["null", "adaptive"], by_design["null", "fixed"]):
+    for rows in (by_design["nothing works", "adaptive"], by_design["nothing works", "fixed"]):
         for arm in scenario.arm_names[1:]:
             assert sign * estimate(rows, "bias_if_claimed", arm) > sign * estimate(rows, "bias", arm)

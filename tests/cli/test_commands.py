@@ -137,6 +137,20 @@ def test_show_says_what_an_interrupted_run_lacks(call, scenario_file, here):
     assert "Every figure: --full" in shown.stdout
 
 
+def test_there_are_no_more_workers_than_cores(call, scenario_file, here, monkeypatch):
+    asked = []
+
+    def note(*_args, workers, **_options):
+        asked.append(workers)
+        raise SpsError("enough")
+
+    monkeypatch.setattr("sps_adaptive.runs.run.simulate", note)
+    monkeypatch.setattr("sps_adaptive.cli.main._cores", lambda: 3)
+    for workers in ([], ["-w", 1], ["-w", 64]):
+        refused(call("simulate", scenario_file, *workers), 1, "enough")
+    assert asked == [3, 1, 3]
+
+
 # ------------------------------------------------------------------------------------------ the others
 
 
