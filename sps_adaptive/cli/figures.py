@@ -49,7 +49,10 @@ def plain(figure: Figure | None, digits: int = 0) -> str:
 
 def rate(figure: Figure | None) -> str:
     """Return a proportion in percent, without its error."""
-    return "-" if figure is None else "0" if figure.estimate == 0 else f"{100 * figure.estimate:.1f}"
+    if figure is None:
+        return "-"
+    value = 100 * figure.estimate
+    return "0" if value == 0 else "<0.1" if value < 0.05 else f"{value:.1f}"
 
 
 def fixed(value: float, digits: int, *, signed: bool = False) -> str:

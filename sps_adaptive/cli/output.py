@@ -75,7 +75,8 @@ def story(told: Replay, *, patients: bool) -> None:
     say(f"Trial {told.replicate} of truth '{told.truth}', {told.design} design", bold=True)
     prose(
         "P(best): posterior probability of being the best open arm. P(better): of being better than "
-        f"{control} by more than the efficacy margin. Effect: arm minus {control}, posterior mean."
+        f"{control} by more than the efficacy margin. Effect: arm minus {control}, posterior mean; "
+        f"{scenario.endpoint.better} is better."
     )
     for look in told.looks():
         say()

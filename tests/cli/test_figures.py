@@ -44,3 +44,4 @@ def test_numbers_without_their_error():
     assert plain(Figure(56.78, 0.6, None, None)) == "57"
     assert rate(Figure(0.0, 0.1, 0.0, 0.1)) == "0"
     assert rate(Figure(0.455, 0.1, 0.4, 0.5)) == "45.5"
+    assert rate(Figure(0.0004, 0.1, 0.0, 0.1)) == "<0.1"
