@@ -11,6 +11,7 @@ from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
 from sps_adaptive.errors import UsageError
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS, LookRecord, TrialRecord
+from sps_adaptive.timeline import pick
 from sps_adaptive.trial import run
 
 if TYPE_CHECKING:
@@ -44,19 +45,30 @@ class Replay(NamedTuple):
         return None if selected < 0 else self.scenario.arm_names[selected]
 
     def patients(self) -> pd.DataFrame:
-        """Return the patients who were enrolled: month of enrolment, site, arm and month of dropout (NaN: never)."""
+        """Return the patients who were enrolled, one row each.
+
+        Month of enrolment, site, arm, month of the assessment and its outcome on the endpoint's own scale, or, where
+        the patient left before it, the month of dropout; what did not happen is NaN.
+        """
         import pandas as pd
 
         arm = self.record.arm[0]
         enrolled = arm >= 0
-        dropout = self.cohort.dropout_at[0][enrolled] / DAYS_PER_MONTH
+        endpoint, name = self.scenario.endpoint, self.scenario.endpoint_name
+        values = self.scenario.truth(self.truth).of(name)
+        outcome = pick(endpoint.potential(self.cohort, name, self.scenario.arm_names, values), np.maximum(arm, 0)[None])
+        assessed_at = outcome.known_at[0, enrolled, -1]
+        is_assessed = np.isfinite(assessed_at)
+        value = endpoint.natural(outcome.value[0, enrolled, -1].astype(float))
         return pd.DataFrame(
             {
                 "patient": np.flatnonzero(enrolled) + 1,
                 "enrolled_month": self.cohort.enrolled_at[0][enrolled] / DAYS_PER_MONTH,
                 "site": self.cohort.site[0][enrolled] + 1,
                 "arm": pd.Categorical.from_codes(arm[enrolled].astype(int), pd.Index(self.scenario.arm_names)),
-                "dropout_month": np.where(np.isfinite(dropout), dropout, np.nan),
+                "assessed_month": np.where(is_assessed, assessed_at, np.nan) / DAYS_PER_MONTH,
+                "outcome": np.where(is_assessed, value, np.nan),
+                "dropout_month": np.where(is_assessed, np.nan, self.cohort.dropout_at[0][enrolled]) / DAYS_PER_MONTH,
             }
         )
 

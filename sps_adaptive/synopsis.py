@@ -296,7 +296,7 @@ def _about_decisions(scenario: Scenario) -> Iterator[str]:
         if analyses > 1 and not isinstance(rule.probability, list):
             yield (
                 f"The efficacy threshold {rule.probability:g} is the same at all {analyses} analyses: each "
-                "look adds to the type I error. See familywise_error under the null."
+                "look adds to the type I error. See the familywise error where nothing works."
             )
         for other in scenario.decisions:
             if isinstance(other, Futility | DropArm) and other.margin <= rule.margin:

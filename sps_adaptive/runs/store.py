@@ -157,8 +157,13 @@ class RunStore(NamedTuple):
             If the folder holds no such text, and so no run.
         """
         path = self.folder / name
+        hint = "a run is a folder such as runs/ivig-1a2b3c4d"
+        if not self.folder.exists():
+            raise UsageError(f"there is no folder {self.folder}", hint)
+        if not self.folder.is_dir():
+            raise UsageError(f"{self.folder} is a file, not the folder of a run", hint)
         if not path.is_file():
-            raise UsageError(f"the folder {self.folder} holds no run: there is no {name} in it")
+            raise UsageError(f"the folder {self.folder} holds no run: there is no {name} in it", hint)
         with told(path, "read"):
             return path.read_bytes().decode()
 

@@ -122,7 +122,7 @@ def test_a_folder_of_another_scenario(call, scenario_file, run_folder, here):
 
 def test_show_where_there_is_no_run(call, here):
     refused(call("show", "."), 2, "holds no run")
-    refused(call("show", "missing"), 2, "holds no run")
+    refused(call("show", "missing"), 2, "there is no folder")
 
 
 @pytest.mark.xdist_group("cli_run")

@@ -424,7 +424,7 @@ def test_a_run_without_a_block_and_a_folder_without_a_run_are_refused(tmp_path):
         simulate(SCENARIO, output=tmp_path / "run", work=with_block(raising_block, "null", 0))
     with pytest.raises(UsageError, match="no finished block"):
         open_run(tmp_path / "run", work=FAKE)
-    with pytest.raises(UsageError, match="holds no run"):
+    with pytest.raises(UsageError, match="there is no folder"):
         open_run(tmp_path / "elsewhere", work=FAKE)
 
 
