@@ -124,7 +124,7 @@ def _scenario(document: Document) -> Scenario:
         scenario = Scenario.model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        raise SpecError(_translated(found, document), document.name) from None
+        raise SpecError([*_translated(found, document), *_design_problems(found, document)], document.name) from None
     if problems := scenario.problems():
         raise DesignError([_placed(problem, document) for problem in problems], document.name)
     return scenario
@@ -361,6 +361,27 @@ def _translated(found: list[ErrorDetails], document: Document) -> list[Problem]:
             position = document.position(path, of_key=error.place.is_key)
             problems.append(_problem(path[:-1] if path[-1:] == ("",) else path, message, hint, position))
     return problems
+
+
+def _design_problems(found: list[ErrorDetails], document: Document) -> list[Problem]:
+    """Return what else cannot be, as far as that can be said of a file that does not parse.
+
+    What is wrong is left out; if the rest makes a scenario with the defaults, it is checked like any other.
+    """
+    data = json.loads(json.dumps(document.data))
+    wrong = {_place(error["loc"], error["input"]).path for error in found}
+    for path in wrong:
+        parent: Any = data
+        for key in path[:-1]:
+            parent = parent.get(key) if isinstance(parent, dict) else None
+        if path and isinstance(parent, dict):
+            parent.pop(path[-1], None)
+    try:
+        rest = Scenario.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError:
+        return []
+    known = [problem for problem in rest.problems() if not any(problem.path == path[:-1] for path in wrong)]
+    return [_placed(problem, document) for problem in known]
 
 
 def _one_for_each_value(errors: list[_Error]) -> list[_Error]:

@@ -195,3 +195,13 @@ def test_a_variant_is_checked_as_a_file_is():
     assert variant(scenario) == scenario and variant(scenario).digest() == scenario.digest()
     with pytest.raises(SpecError, match="<variant>: unknown key 'alocation'"):
         variant(scenario, alocation={"kind": "equal"})
+
+
+def test_what_does_not_parse_does_not_hide_what_cannot_be():
+    from pathlib import Path
+
+    text = (Path(__file__).parent / "hostile" / "binary.yaml").read_text()
+    text = text.replace("power: n/2N", "powr: n/2N").replace("ivig: 0.60", "ivig: 1.60", 1)
+    with pytest.raises(SpecError) as caught:
+        parse_scenario(text)
+    assert "unknown key 'powr'" in str(caught.value) and "a probability of 1.6" in str(caught.value)
