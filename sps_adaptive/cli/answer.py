@@ -251,6 +251,20 @@ def _in_short(results: Results, figures: Figures) -> Iterator[str]:
         yield (
             f"{truth}: {', '.join(found)}; {both('patients', plain)} patients, {both('duration_months', plain)} months."
         )
+    if any(_errors_differ(figures, truth) for truth in results.truths):
+        yield (
+            "Caution: the two designs do not have the same type I error, so a difference in power is not yet a gain. "
+            "Compare them with thresholds that give both the same error."
+        )
+
+
+def _errors_differ(figures: Figures, truth: str) -> bool:
+    """Return whether, where nothing is effective, the designs clearly differ in their familywise error."""
+    adaptive, fixed = (figures.get(truth, design, "familywise_error") for design in DESIGNS)
+    if figures.get(truth, "adaptive", "power_any") or adaptive is None or fixed is None:
+        return False
+    error = ((adaptive.mcse or 0) ** 2 + (fixed.mcse or 0) ** 2) ** 0.5
+    return bool(abs(adaptive.estimate - fixed.estimate) > 2 * error)
 
 
 def _percent(figure: Any) -> str:
