@@ -58,7 +58,7 @@ format: install-dev ## rewrite the code in the one format
 	$(BIN)/ruff format .
 
 clean: ## remove the environments and all caches, keep runs/
-	rm -rf .venv .venv-* build dist .benchmarks .coverage htmlcov .hypothesis .import_linter_cache \
+	rm -rf .venv* build dist .benchmarks .coverage htmlcov .hypothesis .import_linter_cache \
 	  .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

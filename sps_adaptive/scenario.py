@@ -243,6 +243,12 @@ class Scenario(Part):
             yield from self._arms_stated(("allocation", "ratio"), self.allocation.ratio)
         if not looks:  # otherwise the number of looks means nothing
             for position, rule in enumerate(self.decisions):
+                if self.endpoint.kind == "binary" and abs(rule.margin) >= 1:
+                    yield (
+                        ("decisions", position, "margin"),
+                        f"a difference of proportions can never be more than {rule.margin:g}",
+                        "10 percentage points are 0.10",
+                    )
                 yield from _below(("decisions", position), rule.problems(self.n_looks, rule.at_final))
                 if isinstance(rule, DropArm) and self.n_looks == 0:
                     yield (

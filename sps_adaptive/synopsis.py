@@ -70,7 +70,15 @@ def expected_looks(scenario: Scenario) -> list[ExpectedLook]:
 
 def defaults(scenario: Scenario) -> list[str]:
     """Return every default that the scenario relies on, as `path = value`."""
-    return [f"{'.'.join(path)} = {_plain(value)}" for path, value in _unset(scenario, ())]
+    found = [f"{_words(path)} = {_plain(value)}" for path, value in _unset(scenario, ())]
+    if scenario.allocation.realisation == "quota" and scenario.allocation.block is None:
+        found.append(f"allocation.block = {scenario.allocation.block_length(len(scenario.arms))}")
+    return found
+
+
+def _words(path: tuple[str, ...]) -> str:
+    """Return a path as a reader of `describe` knows it."""
+    return f"rule {path[1]}: {'.'.join(path[2:])}" if path[0] == "decisions" else ".".join(path)
 
 
 def _unset(part: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -174,7 +182,7 @@ def _allocation(scenario: Scenario) -> str:
     rule = scenario.allocation
     arms = len(scenario.arms)
     block = rule.block_length(arms)
-    realised = f"in blocks of {block}, which follow the probabilities" if block else "by independent draws"
+    realised = f"in randomisation blocks of {block}" if block else "by independent draws"
     if isinstance(rule, Equal):
         return f"Randomisation: equal, {realised}."
     if isinstance(rule, Fixed):
@@ -226,12 +234,16 @@ def warnings(scenario: Scenario) -> list[str]:
         *_about_decisions(scenario),
         *_about_truths(scenario),
         *_about_size(scenario),
+        *_about_names(scenario),
         *_about_sources(scenario),
     ]
 
 
 def _about_pending(scenario: Scenario) -> Iterator[str]:
     looks = expected_looks(scenario)
+    if missing := scenario.n_looks - len(looks):
+        which = "The last look is" if missing == 1 else f"The last {missing} looks are"
+        yield f"{which} expected after everybody has been assessed, and will hardly ever take place."
     if not looks:
         return
     delay = scenario.endpoint.assessed_at_month
@@ -307,10 +319,18 @@ def _about_decisions(scenario: Scenario) -> Iterator[str]:
                         f"The {other.kind} threshold {low:g} is above the efficacy threshold {high:g}: an arm can "
                         "meet both; the order of the rules decides."
                     )
-    if isinstance(scenario.endpoint, Binary):
-        for decision in scenario.decisions:
-            if abs(decision.margin) >= 1:
-                yield f"A margin of {decision.margin:g} on a difference of proportions can never be reached."
+    for number, decision in enumerate(scenario.decisions, start=1):
+        levels = decision.probability if isinstance(decision.probability, list) else [decision.probability]
+        if isinstance(decision, Efficacy) and min(levels) < 0.8:
+            yield (
+                f"Rule {number} declares an arm effective when it is better with probability above {min(levels):g} "
+                "only: is this a p-value, or meant for another rule?"
+            )
+        if isinstance(decision, Futility | DropArm) and max(levels) > 0.5:
+            yield (
+                f"Rule {number} ({decision.kind}) gives up although an arm is better with a probability up to "
+                f"{max(levels):g}: is the threshold meant the other way round?"
+            )
 
 
 def _about_truths(scenario: Scenario) -> Iterator[str]:
@@ -337,6 +357,13 @@ def _about_size(scenario: Scenario) -> Iterator[str]:
     if n < 1000:
         error = (0.025 * 0.975 / n) ** 0.5
         yield f"With {n} replicates a rate of 0.025 has a Monte Carlo standard error of {error:.3f}: too much to judge."
+
+
+def _about_names(scenario: Scenario) -> Iterator[str]:
+    lost = {"null", "na", "nan", "n/a"}
+    for name in (*scenario.truths, *scenario.arms):
+        if name.casefold() in lost:
+            yield f"'{name}' is read as a missing value by pandas.read_csv and some spreadsheets: choose another name."
 
 
 def _about_sources(scenario: Scenario) -> Iterator[str]:

@@ -109,11 +109,11 @@ def test_every_paragraph_is_made_of_sentences(file):
         ),
         ([("looks", {"kind": "calendar", "at_months": [24, 36.5, 48, 60]})], "at months 24, 36.5, 48 and 60"),
         ([("looks", {"kind": "assessed", "at": [20, 30, 40, 50]})], "20, 30, 40 and 50 patients have been assessed"),
-        ([("allocation", {"kind": "equal"})], "equal, in blocks of 6"),
+        ([("allocation", {"kind": "equal"})], "equal, in randomisation blocks of 6"),
         ([("allocation", {"kind": "equal", "realisation": "independent"})], "by independent draws"),
         (
             [("allocation", {"kind": "fixed", "ratio": {"mycophenolate": 1, "placebo": 2, "ivig": 1.5}})],
-            "Randomisation: 2:1.5:1, in blocks of 6",
+            "Randomisation: 2:1.5:1, in randomisation blocks of 6",
         ),
         ([("allocation.control_share", "matched")], "matched to the best other arm"),
         ([("allocation.control_share", None)], "competes like the other arms"),
@@ -198,7 +198,16 @@ WARNED = {
     "one threshold": ([("decisions.1.probability", 0.985)], "same at all 5 analyses"),
     "crossing": ([("decisions.2.probability", 0.99)], "futility threshold 0.99 is above the efficacy threshold 0.975"),
     "crossing arms": ([("decisions.0", {"kind": "drop_arm", "probability": 0.98})], "drop_arm threshold 0.98 is above"),
-    "margin": ([("decisions.2.margin", 1.5)], "A margin of 1.5 on a difference of proportions"),
+    "a p-value": ([("decisions.1.probability", 0.025)], "is this a p-value"),
+    "giving up a good arm": ([("decisions.2.probability", 0.95)], "meant the other way round"),
+    "looks after the end": (
+        [("looks", {"kind": "calendar", "at_months": [30, 300]}), ("decisions.1.probability", [0.99, 0.99, 0.975])],
+        "The last look is expected after everybody has been assessed",
+    ),
+    "a name that is lost": (
+        [("truths.null", {"response": {"placebo": 0.3, "ivig": 0.3, "mycophenolate": 0.3}, "source": "assumed"})],
+        "'null' is read as a missing value",
+    ),
     "no null": (
         [
             (f"truths.{truth}.response", {"placebo": 0.2, "ivig": 0.5, "mycophenolate": 0.2})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -26,6 +27,13 @@ class Fixed(Realised):
     kind: Literal["fixed"]
     ratio: dict[str, Annotated[float, Field(gt=0, le=1000)]]
     """Parts of each arm, by name."""
+
+    def block_length(self, n_arms: int) -> int:
+        """Return the length of a randomisation block: by default a multiple of the sum of whole parts."""
+        parts = sum(self.ratio.values())
+        if self.realisation == "independent" or self.block or parts != int(parts):
+            return super().block_length(n_arms)
+        return int(parts) * max(1, ceil(2 * n_arms / parts))
 
     def bind(self, arms: tuple[str, ...]) -> FixedRatio:
         """Return the rule for a trial with these arms."""

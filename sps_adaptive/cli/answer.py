@@ -46,7 +46,7 @@ def _tables(results: Results, *, full: bool) -> None:
     prose(
         f"{results.replicates:,} simulated trials for each truth and design, seed {scenario.simulation.seed}. "
         "adaptive: the design of the scenario. fixed: the same patients randomised equally, no looks. "
-        "±: one Monte Carlo standard error. 0 (<0.04): in none of the trials; the 95% interval ends at 0.04."
+        "±: one Monte Carlo standard error. 0 (<x): in none of the trials, and x is the end of the 95% interval."
     )
     for made in (_claims, _patients, _endings, _looks, _calendar, _estimates):
         if shown := made(results, figures):
@@ -268,7 +268,11 @@ def _errors_differ(figures: Figures, truth: str) -> bool:
 
 
 def _percent(figure: Any) -> str:
-    return "-" if figure is None else f"{100 * figure.estimate:.1f}%"
+    if figure is None:
+        return "-"
+    if figure.estimate == 0 and figure.upper is not None:
+        return f"0% (<{100 * figure.upper:.1g}%)"
+    return f"{rate(figure)}%"
 
 
 def _experimental(scenario: Scenario) -> list[str]:

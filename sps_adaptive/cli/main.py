@@ -103,7 +103,7 @@ def simulate(
     with in_words("Interrupted: finished blocks are kept, and the same command goes on from there."):
         from sps_adaptive.cli.answer import answer
         from sps_adaptive.cli.terminal import progress, warn
-        from sps_adaptive.runs.run import default_folder
+        from sps_adaptive.runs.run import default_folder, open_run
         from sps_adaptive.runs.run import simulate as run
         from sps_adaptive.spec import load_scenario
 
@@ -119,7 +119,7 @@ def simulate(
                 text=file.read_text(encoding="utf-8"),
                 command=shlex.join(["sps-adaptive", *sys.argv[1:]]),
             )
-            results.save_characteristics()
+            open_run(results.folder).save_characteristics()  # of all that is there, whatever was asked for now
         answer(results, format.value, full=full)
 
 

@@ -53,7 +53,7 @@ class Threshold(Part):
                     f"give one number, or a list of {needed}",
                 )
             )
-        if self.from_look > needed:
+        if self.from_look > max(needed, 1):
             found.append(
                 (
                     ("from_look",),

@@ -87,6 +87,8 @@ def simulate(
     KeyboardInterrupt
         If the user interrupts. Blocks that have begun in other processes are finished and kept.
     """
+    if not isinstance(scenario, Scenario):
+        raise UsageError("simulate takes a scenario, not the name of its file", "simulate(load_scenario(file))")
     scenario = _as_asked(scenario, replicates, seed)
     chosen = _chosen(scenario, truths)
     if workers < 1:
@@ -128,7 +130,7 @@ def open_run(folder: Path | str, *, warn: Warn | None = None, work: Work | None 
     -------
     Results
         Of the truths that have been simulated, with as many replicates as are there of each of them, but no more
-        than were asked for last.
+        than were ever asked for.
 
     Raises
     ------

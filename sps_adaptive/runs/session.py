@@ -85,7 +85,10 @@ def write_manifest(store: RunStore, scenario: Scenario, sessions: Sequence[Mappi
     """Write what identifies the run, what there is of it, and the sessions of work."""
     names = stems(scenario)
     available = {truth: store.n_blocks(stem) * BLOCK_SIZE for truth, stem in names.items()}
-    store.write_manifest(identity(scenario, names, available) | {"sessions": list(sessions)})
+    # Asking for fewer does not make a run smaller.
+    before = 0 if store.is_new() else store.manifest().get("replicates", 0)
+    most = {"replicates": max(before, scenario.simulation.replicates)}
+    store.write_manifest(identity(scenario, names, available) | most | {"sessions": list(sessions)})
 
 
 def n_trials(units: Iterable[Unit], replicates: int) -> int:

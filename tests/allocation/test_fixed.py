@@ -35,6 +35,7 @@ def test_equal_parts_are_equal_randomisation():
 
 def test_the_block_is_that_of_the_rule():
     ratio = {"placebo": 2, "ivig": 1, "mycophenolate": 1}
-    assert bound(ratio).block_length(3) == 6
+    assert bound(ratio).block_length(3) == 8  # the first multiple of 4 that is at least twice the number of arms
+    assert bound(ratio | {"placebo": 1.5}).block_length(3) == 6  # parts that are not whole have no such multiple
     assert bound(ratio, block=4).block_length(3) == 4
     assert bound(ratio, realisation="independent").block_length(3) == 0

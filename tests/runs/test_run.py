@@ -216,7 +216,8 @@ def test_prose_and_replicates_of_the_file_do_not_make_another_scenario(tmp_path)
     results = run(a_scenario(TEXT, text), output=tmp_path / "run", text=text)
     assert results.new_blocks == 0
     assert (tmp_path / "run" / "scenario.yaml").read_text() == text
-    assert open_run(tmp_path / "run", work=FAKE).replicates == 2000
+    assert results.replicates == 2000
+    assert open_run(tmp_path / "run", work=FAKE).replicates == 4000  # asking for fewer does not make a run smaller
 
 
 # ---------------------------------------------------------------------------------- refusals and damage
