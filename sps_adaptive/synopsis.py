@@ -353,6 +353,11 @@ def _about_size(scenario: Scenario) -> Iterator[str]:
     months = scenario.population.accrual.expected_months(scenario.population.patients)
     if months > 84:
         yield f"Enrolling {scenario.population.patients} patients takes about {months / 12:.0f} years."
+    if scenario.analysis[scenario.endpoint_name].kind == "ancova" and len(scenario.arms) > 3:
+        yield (
+            "With four or more arms ancova finds P(best) by nested quadrature: a millisecond or more for each trial "
+            "and look, much more when few outcomes are known."
+        )
     n = scenario.simulation.replicates
     if n < 1000:
         error = (0.025 * 0.975 / n) ** 0.5

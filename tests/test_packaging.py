@@ -74,3 +74,13 @@ def test_the_version_is_the_same_everywhere():
 
 def test_the_package_says_that_it_is_typed():
     assert Path(sps_adaptive.__file__).with_name("py.typed").is_file()
+
+
+def test_the_documents_are_finished_and_their_links_lead_somewhere():
+    import re
+
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        assert "@@" not in text and "TODO" not in text, page
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"

@@ -69,12 +69,20 @@ def summarise(scenario: Scenario, sums: Iterable[tuple[str, dict[str, Array]]]) 
     tables: dict[str, list[dict[str, Array]]] = defaultdict(list)
     for truth, table in sums:
         tables[truth].append(table)
+    from sps_adaptive.characteristics.matched import MATCHED, matched
+
     arms = ("", *scenario.arm_names)
-    rows = [
-        (truth, DESIGNS[place.design], metric.name, arms[place.arm], place.look, *figure, total.n)
-        for truth in scenario.truths
-        for place, metric, total, figure in figures(add_up(tables[truth]))
-    ]
+    totals = {truth: add_up(tables[truth]) for truth in scenario.truths if truth in tables}
+    same_error = matched(scenario, totals)
+    rows = []
+    for truth, places in totals.items():
+        rows += [
+            (truth, DESIGNS[place.design], metric.name, arms[place.arm], place.look, *figure, total.n)
+            for place, metric, total, figure in figures(places)
+        ]
+        rows += [
+            (truth, MATCHED, each.metric, "", 0, *each.figure, each.n) for each in same_error if each.truth == truth
+        ]
     frame = pd.DataFrame(rows, columns=list(SUMMARY))
     floats = {name: "float64" for name in ("mcse", "lower", "upper")}  # missing is NaN, as plots expect it
     text = {name: "str" for name in ("truth", "design", "metric", "arm")}

@@ -6,7 +6,7 @@ order, from any number of workers, give the same figures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
     from sps_adaptive.tables import Block
 
-SUMS = 1
+SUMS = 2
 """Version of the sums: raised whenever the same tables would give other ones."""
+
+SCORES: Mapping[str, int] = {"score_right": 100, "score_wrong": 100}
+"""Histograms from which `matched` finds thresholds, with their bins a unit; no figures of their own.
+
+The score of a trial is -log(1 - p) of the largest final probability p of being better than the control, over the
+effective (right) or the ineffective (wrong) arms. Only the design without looks has it.
+"""
 
 WRONG_DIRECTION = 0.10
 """Share of the largest sample by which the worst arm must be ahead for an imbalance in the wrong direction."""
@@ -110,6 +117,11 @@ def claims(trials: Trials, state: TrueState) -> Iterator[Series]:
         yield Series("power" if state.is_effective[arm] else "type_i_error", claimed[:, arm], arm + 1)
     if _has_looks(trials):
         yield from contradictions(trials, state)
+    else:
+        for name, arms in (("score_right", state.is_effective), ("score_wrong", state.is_ineffective)):
+            if arms.any():
+                largest = trials.arms.prob_better[:, arms].max(axis=1)
+                yield Series(name, -np.log(np.maximum(1 - largest, 1e-13)))
 
 
 def contradictions(trials: Trials, state: TrueState) -> Iterator[Series]:
@@ -215,7 +227,7 @@ def powers(series: list[Series], design: int) -> dict[str, Array]:
 def histogram(series: Series, design: int) -> dict[str, Array]:
     """Return how many values fall into each bin, for the quantiles of a series."""
     values = np.asarray(series.values, float)
-    bins = np.floor(values[np.isfinite(values)] * METRICS[series.metric].bins + 0.5).astype(np.int64)
+    bins = np.floor(values[np.isfinite(values)] * _bins(series.metric) + 0.5).astype(np.int64)
     which, counts = np.unique(bins, return_counts=True)
     shape = which.shape
     return {
@@ -230,7 +242,11 @@ def histogram(series: Series, design: int) -> dict[str, Array]:
 
 
 def _has_quantiles(series: Series) -> bool:
-    return METRICS[series.metric].bins > 0 and series.arm == 0 and series.look == 0
+    return _bins(series.metric) > 0 and series.arm == 0 and series.look == 0
+
+
+def _bins(metric: str) -> int:
+    return SCORES[metric] if metric in SCORES else METRICS[metric].bins
 
 
 def _numbers(mask: Bool[Array, " A"]) -> list[int]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.block import draw
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
 from sps_adaptive.scenario import ADAPTIVE
 
@@ -19,7 +18,13 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
 
 ROUNDING = 1e-9
-"""True values closer than this are equal."""
+"""True values that differ by less than this share of the largest are equal."""
+
+REFERENCE_SEED = 0
+"""Seed of the patients over whom a changing truth is averaged: what is true must not depend on the seed of a run."""
+
+REFERENCE_PATIENTS = 400_000
+"""About how many patients that average takes."""
 
 
 class TrueState(NamedTuple):
@@ -61,8 +66,9 @@ def true_state(scenario: Scenario, truth: str) -> TrueState:
 
     Arm a is effective if and only if :math:`\theta_a - \theta_0 > \delta`, where :math:`\theta` are the true
     means in the good direction and :math:`\delta` is the margin of the scenario's efficacy rule; differences
-    within 1e-9 count as equal. Where a truth changes while the trial enrols, :math:`\theta_a` is its average
-    over the enrolment days of the largest sample, taken over the patients of block 0 of the run.
+    within 1e-9 of the largest value count as equal. Where a truth changes while the trial enrols, :math:`\theta_a` is
+    its average over the enrolment days of the largest sample, taken over some 400,000 reference patients that are the
+    same for every seed of the run.
     """
     return _true_state(_Case(scenario, truth))
 
@@ -100,23 +106,24 @@ def _true_state(case: _Case) -> TrueState:
     endpoint, arms, control = scenario.endpoint, scenario.arm_names, scenario.control
     values = scenario.truth(truth).of(scenario.endpoint_name)
     changes = any(isinstance(course, dict) for course in values.values())
-    cohort = draw(scenario, 0) if changes else _one_trial(scenario)
+    cohort = _reference(scenario, REFERENCE_PATIENTS // scenario.population.patients if changes else 1)
     oriented = np.broadcast_to(endpoint.true_means(cohort, arms, values), (len(arms),))
     gain = oriented - oriented[control]
     margin = scenario.designs()[ADAPTIVE].efficacy_margin
+    rounding = ROUNDING * max(float(np.abs(oriented).max()), abs(margin))
     last = cohort.enrolled_at[:, -1].mean() / DAYS_PER_MONTH
     return TrueState(
         arms=arms,
         control=control,
         value=np.asarray(endpoint.natural(oriented)),
         effect=np.asarray(endpoint.natural_difference(gain)) + 0.0,  # a difference of -0.0 becomes 0.0
-        is_effective=(gain > margin + ROUNDING) & (np.arange(len(arms)) != control),
-        is_best=oriented >= oriented.max() - ROUNDING,
-        is_worst=oriented <= oriented.min() + ROUNDING,
+        is_effective=(gain > margin + rounding) & (np.arange(len(arms)) != control),
+        is_best=oriented >= oriented.max() - rounding,
+        is_worst=oriented <= oriented.min() + rounding,
         reference_month=float(np.rint(last + endpoint.assessed_at_month)),
     )
 
 
-def _one_trial(scenario: Scenario) -> Cohort:
-    """Return the patients of one trial: enough where no true value changes with time."""
-    return scenario.population.draw(scenario.simulation.seed, 0, 1, scenario.endpoints)
+def _reference(scenario: Scenario, trials: int) -> Cohort:
+    """Return the patients over whom true values are averaged; one trial is enough where none changes with time."""
+    return scenario.population.draw(REFERENCE_SEED, 0, max(trials, 1), scenario.endpoints)

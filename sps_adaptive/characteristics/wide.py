@@ -46,6 +46,7 @@ class ArmsAtEnd(NamedTuple):
     effect: Float[Array, "R A"]
     effect_lower: Float[Array, "R A"]
     effect_upper: Float[Array, "R A"]
+    prob_better: Float[Array, "R A"]
 
 
 class Looks(NamedTuple):

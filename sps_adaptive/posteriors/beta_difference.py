@@ -47,14 +47,14 @@ def difference_quantiles(
     is_smooth = smooth_ends(alpha, beta)[distinct_pair].all(axis=1)
     is_inside = is_smooth & (np.minimum(alpha, beta)[distinct_pair] >= 4).all(axis=1)
     rules = (
-        (sine_rule(32), is_inside),
-        (sine_rule(44), is_smooth & ~is_inside),
-        (tanh_sinh_rule(step=0.04, smallest=smallest), ~is_smooth),
+        (sine_rule(32), is_inside, 3e-9),
+        (sine_rule(44), is_smooth & ~is_inside, 2e-11),
+        (tanh_sinh_rule(step=0.04, smallest=smallest), ~is_smooth, 2e-11),
     )
     answer = np.empty((len(code), len(q)))
-    for rule, chosen in rules:
+    for rule, chosen, leftover in rules:
         part = np.empty((int(chosen.sum()), len(q)))
-        solve(alpha, beta, log_norm, grid, window, distinct_pair[chosen], q, ndtri(q), *rule, part)
+        solve(alpha, beta, log_norm, grid, window, distinct_pair[chosen], q, ndtri(q), *rule, leftover, part)
         answer[chosen] = part
     return answer[where.reshape(pair.shape[:-1])]
 
@@ -227,12 +227,14 @@ def solve(
     point: Float[Array, " G"],
     point_complement: Float[Array, " G"],
     weight: Float[Array, " G"],
+    leftover: float,
     answer: Float[Array, "P Q"],
 ) -> None:
     """Fill the quantiles of the difference of each pair, in place.
 
     A Cornish-Fisher start with four cumulants, then Newton's steps on the normal score of the cdf, which is nearly
-    linear in d: one step mostly does. Bisection keeps it in a bracket.
+    linear in d, so that what is left after a step is about its square: steps end when that is below `leftover`.
+    Bisection keeps d in a bracket.
     """
     for p in range(len(pair)):
         mean, variance, third, fourth = 0.0, 0.0, 0.0, 0.0
@@ -269,7 +271,7 @@ def solve(
                         slope = density * math.sqrt(2 * math.pi) * math.exp(score * score / 2)
                         move = (z - score) / slope
                         # The score bends by about a third of the skewness: what is left after the step.
-                        enough = math.sqrt(2e-11 * sd / (0.05 + abs(skewness) / 6 + abs(kurtosis) / 6))
+                        enough = math.sqrt(leftover * sd / (0.05 + abs(skewness) / 6 + abs(kurtosis) / 6))
                     else:
                         move, enough = (q[j] - cdf) / density, 5e-6 * sd
                 if not lower < d + move < upper:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sps_adaptive.block import simulate_block
+from sps_adaptive.characteristics.matched import MATCHED
 from sps_adaptive.characteristics.metrics import METRICS
 from sps_adaptive.characteristics.summary import summarise
 from sps_adaptive.characteristics.sums import block_sums
@@ -27,6 +28,7 @@ def simulated(request):
     return scenario, {
         (truth, design): rows.set_index(["metric", "arm", "look"])
         for (truth, design), rows in frame.groupby(["truth", "design"])
+        if design != MATCHED
     }
 
 

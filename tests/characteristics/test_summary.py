@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from sps_adaptive.block import DESIGNS
+from sps_adaptive.characteristics.matched import MATCHED
 from sps_adaptive.characteristics.metrics import METRICS
 from sps_adaptive.characteristics.summary import SUMMARY, summarise
 from sps_adaptive.characteristics.sums import block_sums
@@ -78,6 +80,7 @@ def four_trials():
         "n_known": np.array([at_end[r][1] for r, _, _ in look_rows]).reshape(-1),
         "total": np.array([at_end[r][2] for r, _, _ in look_rows], float).reshape(-1),
         "effect": np.array([at_end[r][3] for r, _, _ in look_rows]).reshape(-1),
+        "prob_better": np.zeros(33),
     }
     half = np.repeat([at_end[r][4] for r, _, _ in look_rows], 3)
     arms["effect_lower"], arms["effect_upper"] = arms["effect"] - half, arms["effect"] + half
@@ -395,7 +398,13 @@ def test_rows_are_in_the_order_of_the_scenario_and_of_the_metrics():
     frame = summarise(planned, sums)
     assert list(frame.truth.unique()) == list(TRUTHS)
     place = [
-        (list(TRUTHS).index(row.truth), row.design == "fixed", list(METRICS).index(row.metric), row.arm, row.look)
+        (
+            list(TRUTHS).index(row.truth),
+            (*DESIGNS, MATCHED).index(row.design),
+            list(METRICS).index(row.metric),
+            row.arm,
+            row.look,
+        )
         for row in frame.itertuples()
     ]
     arms = ["", *ARMS]

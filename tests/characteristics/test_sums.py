@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sps_adaptive.characteristics.metrics import METRICS
 from sps_adaptive.characteristics.summary import add_up
-from sps_adaptive.characteristics.sums import COLUMNS, NO_BIN, block_sums
+from sps_adaptive.characteristics.sums import COLUMNS, NO_BIN, SCORES, block_sums
 from sps_adaptive.scenario import BLOCK_SIZE
 from tests.characteristics.handmade import TRUTHS, random_tables, scenario
 
@@ -34,7 +34,7 @@ def test_the_table_of_sums_is_flat(truth):
     assert tuple(sums) == COLUMNS
     assert len({len(values) for values in sums.values()}) == 1
     assert all(values.ndim == 1 for values in sums.values())
-    assert set(sums["metric"]) <= set(METRICS)
+    assert set(sums["metric"]) <= {*METRICS, *SCORES}
     keys = list(zip(*(sums[column].tolist() for column in COLUMNS[:5]), strict=True))
     assert len(keys) == len(set(keys))
 
