@@ -7,7 +7,7 @@ from sps_adaptive.allocation import Equal, Fixed, Thompson
 
 RULES = {
     "equal": lambda **given: Equal(kind="equal", **given),
-    "fixed": lambda **given: Fixed(kind="fixed", ratio={"a": 1, "b": 2}, **given).bind(("a", "b")),
+    "fixed": lambda **given: Fixed(kind="fixed", ratio={"a": 1, "b": 3}, **given).bind(("a", "b")),
     "thompson": lambda **given: Thompson(kind="thompson", **given),
 }
 

@@ -103,6 +103,11 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
     block = 0
     if given.realisation == "quota":
         block = given.block if given.block is not None else 2 * len(names)
+        if given.block is None and given.kind == "fixed":  # a multiple of whole parts, at least twice the arms
+            parts = sum(given.ratio.values())
+            while parts == int(parts) and block % parts:
+                block += 1
+            block = max(block, int(parts)) if parts == int(parts) else block
     extra: dict[str, Any] = {}
     if given.kind == "fixed":
         extra["ratio"] = tuple(given.ratio[name] for name in names)
