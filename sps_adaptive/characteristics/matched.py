@@ -18,7 +18,7 @@ from sps_adaptive.decisions import Efficacy
 from sps_adaptive.scenario import ADAPTIVE, FIXED
 
 if TYPE_CHECKING:
-    from sps_adaptive.characteristics.summary import Place, Total
+    from sps_adaptive.characteristics.totals import Place, Total
     from sps_adaptive.scenario import Scenario
 
 MATCHED = "same error"

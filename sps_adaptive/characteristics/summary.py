@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from math import fsum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics import error
+from sps_adaptive.characteristics.matched import MATCHED, matched
 from sps_adaptive.characteristics.metrics import METRICS, Metric
-from sps_adaptive.characteristics.sums import COLUMNS, NO_BIN
+from sps_adaptive.characteristics.totals import Place, Total, add_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,24 +27,6 @@ SUMMARY = ("truth", "design", "metric", "arm", "look", "estimate", "mcse", "lowe
 `lower` to `upper` the 95% Monte Carlo interval, all three missing where undefined; `n` is the number of trials
 behind the figure.
 """
-
-
-class Place(NamedTuple):
-    """What sums are about, as codes."""
-
-    design: int
-    metric: str
-    arm: int
-    look: int
-
-
-class Total(NamedTuple):
-    """The sums of all blocks."""
-
-    n: int
-    origin: float
-    s: tuple[float, float, float, float]
-    bins: dict[int, int]
 
 
 def summarise(scenario: Scenario, sums: Iterable[tuple[str, dict[str, Array]]]) -> pd.DataFrame:
@@ -69,8 +51,6 @@ def summarise(scenario: Scenario, sums: Iterable[tuple[str, dict[str, Array]]]) 
     tables: dict[str, list[dict[str, Array]]] = defaultdict(list)
     for truth, table in sums:
         tables[truth].append(table)
-    from sps_adaptive.characteristics.matched import MATCHED, matched
-
     arms = ("", *scenario.arm_names)
     totals = {truth: add_up(tables[truth]) for truth in scenario.truths if truth in tables}
     same_error = matched(scenario, totals)
@@ -87,20 +67,6 @@ def summarise(scenario: Scenario, sums: Iterable[tuple[str, dict[str, Array]]]) 
     floats = {name: "float64" for name in ("mcse", "lower", "upper")}  # missing is NaN, as plots expect it
     text = {name: "str" for name in ("truth", "design", "metric", "arm")}
     return frame.astype({**text, **floats, "estimate": "float64", "look": "int64", "n": "int64"})
-
-
-def add_up(tables: Iterable[dict[str, Array]]) -> dict[Place, Total]:
-    """Add up the sums of blocks of one truth; exactly, so that their order does not matter."""
-    moments: dict[Place, list[tuple[float, ...]]] = defaultdict(list)
-    bins: dict[Place, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for table in tables:
-        for row in zip(*(np.asarray(table[column]).tolist() for column in COLUMNS), strict=True):
-            place, which = Place(*row[:4]), row[4]
-            if which == NO_BIN:
-                moments[place].append(row[5:])
-            else:
-                bins[place][which] += row[6]
-    return {place: _total(place, rows, dict(bins[place]) if place in bins else {}) for place, rows in moments.items()}
 
 
 def figures(totals: dict[Place, Total]) -> list[tuple[Place, Metric, Total, error.Figure]]:
@@ -136,11 +102,3 @@ def figure_of(metric: Metric, total: Total) -> error.Figure | None:
     if metric.kind == "extreme":
         return error.Figure(float(values[-1] if metric.level else values[0]), None, None, None)
     return error.quantile(values, np.array([bins[each] for each in which]), metric.level)
-
-
-def _total(place: Place, rows: list[tuple[float, ...]], bins: dict[int, int]) -> Total:
-    origins = {row[0] for row in rows}
-    if len(origins) != 1:
-        raise ValueError(f"the sums of {place.metric} are about different origins: {sorted(origins)}")
-    s1, s2, s3, s4 = (fsum(row[power] for row in rows) for power in (2, 3, 4, 5))
-    return Total(int(sum(row[1] for row in rows)), origins.pop(), (s1, s2, s3, s4), bins)

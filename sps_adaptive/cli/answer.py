@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sps_adaptive.characteristics.matched import MATCHED
 from sps_adaptive.cli.figures import Figures, number, percent, plain, rate
 from sps_adaptive.cli.layout import Table
 from sps_adaptive.cli.terminal import data, prose, say, table, warn
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
 
 DESIGNS = ("adaptive", "fixed")
-
-MATCHED = "same error"
-"""The fixed design at the type I error of the adaptive one."""
 
 
 def answer(results: Results, format: str, *, full: bool) -> None:

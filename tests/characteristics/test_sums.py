@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sps_adaptive.characteristics.metrics import METRICS
-from sps_adaptive.characteristics.summary import add_up
 from sps_adaptive.characteristics.sums import COLUMNS, NO_BIN, SCORES, block_sums
+from sps_adaptive.characteristics.totals import add_up
 from sps_adaptive.scenario import BLOCK_SIZE
 from tests.characteristics.handmade import TRUTHS, random_tables, scenario
 
