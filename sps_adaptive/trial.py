@@ -57,12 +57,14 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         Everything the tables and a replay need.
     """
     state = start(design, cohort)
-    everybody = np.full(len(state.arm), design.patients)
+    everybody, end = np.full(len(state.arm), design.patients), np.empty(0)
     records = []
     for index in range(design.schedule.n_looks(design.patients)):
         outcome = pick(potential, state.arm)
         day = design.schedule.day(index, cohort, outcome)
-        takes_place = state.running & (day < last_day(cohort, outcome, everybody))
+        if index == 0 or potential.known_at.shape[2] > 1:  # otherwise the same at every look
+            end = last_day(cohort, outcome, everybody)
+        takes_place = state.running & (day < end)
         snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms))
         look = look_at(design, index, snapshot, state.is_open, design.model.fit(snapshot))
         verdict = decide(design, look, state.is_claimed)

@@ -35,9 +35,11 @@ class Assessed(Part):
 
     def known_at(self, cohort: Cohort) -> Float[Array, "R N 1 1"]:
         """Return the day of the assessment, inf for those who drop out before it."""
-        month = self.assessed_at_month + self.window_months * (2 * cohort.u_visit - 1)
-        planned = cohort.enrolled_at + month * DAYS_PER_MONTH
-        return np.where(planned <= cohort.dropout_at, planned, np.inf)[:, :, None, None]
+        planned = cohort.enrolled_at + self.assessed_at_month * DAYS_PER_MONTH
+        if self.window_months:
+            planned += self.window_months * DAYS_PER_MONTH * (2 * cohort.u_visit - 1)
+        planned[planned > cohort.dropout_at] = np.inf
+        return planned[:, :, None, None]
 
     def window_problems(self) -> list[tuple[tuple[str | int, ...], str, str]]:
         """Return what cannot be about the assessment."""

@@ -39,9 +39,7 @@ def difference_quantiles(
     code, where = np.unique(pair[..., 0] * len(alpha) + pair[..., 1], return_inverse=True)
     distinct_pair = np.stack(np.divmod(code, max(len(alpha), 1)), axis=-1)
     log_norm = betaln(alpha, beta)
-    grid = np.empty((len(alpha), GRID, 3))
-    window = np.empty((len(alpha), 6))
-    tabulate_cdf(alpha, beta, log_norm, grid, window)
+    grid, window = tabulated(alpha, beta, log_norm)
     # The range of integration is cut to where it matters: sixteen standard deviations at the most.
     # Two densities that vanish at both ends need fewer points.
     is_smooth = smooth_ends(alpha, beta)[distinct_pair].all(axis=1)
@@ -57,6 +55,48 @@ def difference_quantiles(
         solve(alpha, beta, log_norm, grid, window, distinct_pair[chosen], q, ndtri(q), *rule, leftover, part)
         answer[chosen] = part
     return answer[where.reshape(pair.shape[:-1])]
+
+
+class _Tables:
+    """Interpolated cdfs of the states met so far: the blocks of a run meet the same ones again and again.
+
+    What is tabulated of a state depends on nothing but the state, so remembering it changes no number.
+    """
+
+    LIMIT = 20_000  # states, about 50 MB
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all states."""
+        self.row: dict[tuple[float, float], int] = {}
+        self.grid, self.window = np.empty((0, GRID, 3)), np.empty((0, 6))
+
+    def add(self, alpha: Float[Array, " U"], beta: Float[Array, " U"], log_norm: Float[Array, " U"]) -> None:
+        """Tabulate new states."""
+        grid, window = np.empty((len(alpha), GRID, 3)), np.empty((len(alpha), 6))
+        tabulate_cdf(alpha, beta, log_norm, grid, window)
+        first = len(self.grid)  # not the number of states: a state may be given twice
+        self.row.update({state: first + k for k, state in enumerate(zip(alpha.tolist(), beta.tolist(), strict=True))})
+        self.grid, self.window = np.concatenate([self.grid, grid]), np.concatenate([self.window, window])
+
+
+_tables = _Tables()
+
+
+def tabulated(
+    alpha: Float[Array, " U"], beta: Float[Array, " U"], log_norm: Float[Array, " U"]
+) -> tuple[Float[Array, "U G 3"], Float[Array, "U 6"]]:
+    """Return the interpolated cdf and the window of each state."""
+    states = list(zip(alpha.tolist(), beta.tolist(), strict=True))
+    if len(_tables.grid) + len(states) > _Tables.LIMIT:
+        _tables.clear()
+    new = np.array([state not in _tables.row for state in states], bool)
+    if new.any():
+        _tables.add(alpha[new], beta[new], log_norm[new])
+    rows = [_tables.row[state] for state in states]
+    return _tables.grid[rows], _tables.window[rows]
 
 
 def smooth_ends(alpha: Float[Array, " U"], beta: Float[Array, " U"]) -> Array:

@@ -58,3 +58,18 @@ def test_the_interpolated_cdf(alpha, beta):
     x = np.concatenate([np.geomspace(1e-300, 0.4, 400), np.linspace(0.4, 1 - 1e-9, 400)])
     found = [room.interpolate_cdf(one, 1 - one, grid[0], window[0, 0], window[0, 1])[0] for one in x]
     np.testing.assert_allclose(found, betainc(alpha, beta, x), atol=3e-8, rtol=0)
+
+
+def test_what_was_tabulated_before_changes_nothing(monkeypatch):
+    """States may come twice in one call, in any order, and again later; forgetting them makes no difference."""
+    monkeypatch.setattr(room, "_tables", room._Tables())
+    rng = np.random.default_rng(7)
+    monkeypatch.setattr(room._Tables, "LIMIT", 60)
+    for _ in range(6):
+        alpha, beta = rng.integers(1, 6, 20) + 0.5, rng.integers(1, 6, 20) + 0.0
+        log_norm = betaln(alpha, beta)
+        grid, window = room.tabulated(alpha, beta, log_norm)
+        fresh_grid, fresh_window = np.empty_like(grid), np.empty_like(window)
+        room.tabulate_cdf(alpha, beta, log_norm, fresh_grid, fresh_window)
+        np.testing.assert_array_equal(grid, fresh_grid)
+        np.testing.assert_array_equal(window, fresh_window)
