@@ -8,11 +8,12 @@ import numpy as np
 
 from sps_adaptive.block import DESIGNS, draw
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
+from sps_adaptive.decisions.threshold import Threshold
 from sps_adaptive.errors import UsageError
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS, LookRecord, TrialRecord
-from sps_adaptive.timeline import pick
-from sps_adaptive.trial import run
+from sps_adaptive.timeline import cut, pick
+from sps_adaptive.trial import look_at, run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,37 @@ class Replay(NamedTuple):
                 "dropout_month": np.where(is_assessed, np.nan, self.cohort.dropout_at[0][enrolled]) / DAYS_PER_MONTH,
             }
         )
+
+    def rules(self, number: int) -> list[tuple[int, float, dict[str, float]]]:
+        """Return what each rule compared at a look, for the rules that spoke.
+
+        Parameters
+        ----------
+        number
+            Number of the look, from 1; the final analysis is the number of scheduled looks + 1.
+
+        Returns
+        -------
+        list
+            For each rule: its number in the file, its threshold, and by experimental arm the posterior probability of
+            being better than the control by the rule's margin.
+        """
+        design = self.scenario.designs()[self.design]
+        arm = np.maximum(self.record.arm, 0)
+        values = self.scenario.truth(self.truth).of(design.endpoint_name)
+        outcome = pick(design.endpoint.potential(self.cohort, design.endpoint_name, design.arms, values), arm)
+        seen = self.record.looks[number - 1]
+        enrolled = (self.record.arm >= 0).sum(axis=1)
+        snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
+        look = look_at(design, number - 1, snapshot, seen.is_open, design.model.fit(snapshot))
+        numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design == DESIGNS[0] or rule.at_final]
+        found = []
+        for k, rule in zip(numbers, design.decisions, strict=True):
+            if isinstance(rule, Threshold) and rule.applies(look) and (rule.at_final or not look.is_final):
+                better = rule.better(look)[0]
+                by_arm = {name: float(better[a]) for a, name in enumerate(design.arms) if a != design.control}
+                found.append((k, rule.at(look), by_arm))
+        return found
 
     def _look(self, k: int, look: LookRecord) -> dict[str, Any]:
         first = {name: value[0].tolist() for name, value in look._asdict().items()}

@@ -129,3 +129,23 @@ def test_every_column_of_the_dictionary_is_there_and_no_other():
 def test_what_is_not_there_cannot_be_replayed(truth, replicate, design, words):
     with pytest.raises(UsageError, match=words):
         replay(scenario(FILES[0]), truth, replicate, design)
+
+
+def test_what_the_rules_compared_is_what_they_decided():
+    """Closing and claiming follow from the probabilities told."""
+    scenario = load_scenario("scenarios/stiffness.yaml")
+    for replicate in range(12):
+        told = replay(scenario, "ivig as expected", replicate)
+        was_open = np.ones(3, bool)
+        for look in told.looks():
+            for number, threshold, better in told.rules(look["look"]):
+                rule = scenario.decisions[number - 1]
+                for arm, probability in better.items():
+                    a = scenario.arm_names.index(arm)
+                    if rule.kind == "drop_arm" and was_open[a] and look["stop_reason"] == "none":
+                        assert look["is_open"][a] == (probability >= threshold)
+                    if rule.kind == "efficacy" and look["meets_efficacy"][a]:
+                        assert probability > threshold and probability == pytest.approx(
+                            look["prob_better"][a], abs=1e-12
+                        )
+            was_open = np.array(look["is_open"])
