@@ -73,7 +73,11 @@ def work_on(session: Session, make_executor: Callable[[], Executor], in_flight: 
     except WorkerDiedError as error:
         with suppress(StoreError):
             write_down()
-        raise _failure(session.scenario, error.task, "its worker died twice") from None
+        raise _failure(
+            session.scenario,
+            error.task,
+            "its worker died twice (too little memory? or a script that calls simulate outside its __main__ guard?)",
+        ) from None
     except BaseException:
         with suppress(StoreError):  # the exception under way says more
             write_down()
