@@ -215,6 +215,9 @@ class LookSchedule(Protocol):
 class AllocationRule(Protocol):
     """With which probabilities the next patients are randomised."""
 
+    learns: ClassVar[bool]
+    """Whether the probabilities depend on the data; if not, they depend only on which arms are open."""
+
     def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
         """Return the probabilities before any look."""
         ...
@@ -233,6 +236,10 @@ class DecisionRule(Protocol):
 
     at_final: ClassVar[bool]
     """Whether the rule also speaks at the final analysis."""
+
+    def applies(self, look: Look) -> bool:
+        """Return whether the rule speaks at this look."""
+        ...
 
     def verdict(self, look: Look) -> Verdict:
         """Return what the rule says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -74,7 +74,11 @@ class TruthSpec(BaseModel):
 
 
 class Simulation(Part):
-    """How much to simulate."""
+    """How the figures are found, and how much to simulate."""
+
+    engine: Literal["auto", "exact", "simulate"] = "auto"
+    """`exact` sums over all paths of the trial: no Monte Carlo error, for binary endpoints and small trials. `simulate`
+    draws trials. `auto` takes exact where the assumptions allow it and it is a matter of seconds."""
 
     replicates: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     """Simulated trials for each truth and design."""
@@ -199,7 +203,7 @@ class Scenario(Part):
 
         Prose does not count: correcting a source must not throw results away.
         """
-        content = self.model_dump(mode="json", exclude={"truths": True, "simulation": {"replicates"}})
+        content = self.model_dump(mode="json", exclude={"truths": True, "simulation": {"replicates", "engine"}})
         order = {"arms": list(self.arms), "endpoints": list(self.endpoints)}  # sorting the keys must not lose it
         return _digest({"engine": ENGINE, "block_size": BLOCK_SIZE, "order": order, "scenario": content})
 

@@ -14,6 +14,7 @@ from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, S
 from sps_adaptive.posteriors.remembered import Remembered
 from sps_adaptive.tables import LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, deal, last_day, n_enrolled_by, pick, positions
+from sps_adaptive.verdicts import decide, judge, outcome_of
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -107,38 +108,6 @@ def look_at(design: Design, index: int, snapshot: Snapshot, is_open: Bool[Array,
     )
 
 
-def decide(design: Design, look: Look, is_claimed: Bool[Array, "R A"]) -> Verdict:
-    """Ask the rules in order; the first that stops a trial has the last word on it.
-
-    A rule sees the arms that the rules before it have left open. A trial without an open experimental arm stops:
-    for efficacy if any arm was declared effective, for futility if none was.
-    """
-    stop = np.zeros(len(look.is_open), np.int8)
-    is_open, claim = look.is_open, np.zeros_like(look.is_open)
-    for rule in design.decisions:
-        said = rule.verdict(look._replace(is_open=is_open))
-        undecided = stop == Stop.NO
-        claim = claim | (said.claim & undecided[:, None])
-        is_open = is_open & ~(said.close & undecided[:, None])
-        stop = np.where(undecided, said.stop, stop).astype(np.int8)
-    left = np.delete(is_open, look.control, axis=1).any(axis=1)
-    reason = np.where((is_claimed | claim).any(axis=1), Stop.EFFICACY, Stop.FUTILITY)
-    stop = np.where((stop == Stop.NO) & ~left, reason, stop).astype(np.int8)
-    return Verdict(stop, look.is_open & ~is_open, claim)
-
-
-def judge(design: Design, look: Look) -> Verdict:
-    """Ask the rules that speak at the final analysis, each about all arms judged: nothing is left to stop or close.
-
-    The trial is found futile when a futility rule is met and no arm meets efficacy.
-    """
-    said = [rule.verdict(look) for rule in design.decisions if rule.at_final]
-    claim = np.logical_or.reduce([verdict.claim for verdict in said] or [np.zeros_like(look.is_open)])
-    futile = np.logical_or.reduce([verdict.stop == Stop.FUTILITY for verdict in said] or [claim[:, 0] & False])
-    stop = np.where(claim.any(axis=1), Stop.EFFICACY, np.where(futile, Stop.FUTILITY, Stop.NO))
-    return Verdict(stop.astype(np.int8), np.zeros_like(claim), claim)
-
-
 def carry_out(
     design: Design,
     cohort: Cohort,
@@ -196,26 +165,13 @@ def final_analysis(
     best = np.where(state.is_claimed, look.posterior.mean(), -np.inf)
     return TrialRecord(
         looks=(*records, last),
-        outcome=outcome_of(state, verdict),
+        outcome=outcome_of(state.running, state.is_claimed, verdict),
         stop=state.stop,
         stop_look=state.stop_look,
         decision_day=np.where(state.running, day, state.stop_day),
         selected=np.where(state.is_claimed.any(axis=1), best.argmax(axis=1), -1),
         arm=state.arm,
     )
-
-
-def outcome_of(state: State, final: Verdict) -> Int[Array, " R"]:
-    """Return how each trial ended, as a position in `OUTCOMES` (the seven outcomes that FACTS tells apart)."""
-    succeeded = state.is_claimed.any(axis=1)
-    futile_at_end = final.stop == Stop.FUTILITY
-    early = np.where(
-        succeeded,
-        np.where(futile_at_end, 4, 0),
-        np.where(final.claim.any(axis=1), 5, 2),
-    )
-    late = np.where(succeeded, 1, np.where(futile_at_end, 3, 6))
-    return np.where(state.running, late, early)
 
 
 def record(

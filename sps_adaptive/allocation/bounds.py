@@ -23,8 +23,8 @@ def project(
     The Kullback-Leibler projection onto :math:`\{l \le \pi \le h, \sum \pi = t\}` is
     :math:`\pi_a = \min(h_a, \max(l_a, \lambda w_a))` with the one :math:`\lambda` that makes the sum right.
     The sum is piecewise linear in :math:`\lambda` with corners at l/w and h/w, so :math:`\lambda` is found
-    exactly, without iteration. Clipping and rescaling in turn, as some programs do, depends on the order
-    of the steps and can leave the bounds.
+    exactly, without iteration, on the line between the two corners around the total. Clipping and rescaling
+    in turn, as some programs do, depends on the order of the steps and can leave the bounds.
 
     Parameters
     ----------
@@ -36,29 +36,11 @@ def project(
         What the arms share; the caller has made sure that the floors sum to at most this, the ceilings to
         at least this.
     """
-    weights = np.where(upper > 0, weights, 0.0)
-    weights = weights / np.maximum(weights.max(axis=1, keepdims=True), 1e-300)
-    weights = np.where(upper > 0, np.maximum(weights, 1e-12), 0.0)
-    share = weights * (total / np.maximum(weights.sum(axis=1), 1e-300))[:, None]
-    outside = ((share < lower) | (share > upper)).any(axis=1)
-    if outside.any():  # inside the bounds the proportional share is the projection
-        share[outside] = _project(weights[outside], lower[outside], upper[outside], total[outside])
-    return share
+    from sps_adaptive.allocation.kernels import project_rows
 
-
-def _project(
-    weights: Float[Array, "R A"], lower: Float[Array, "R A"], upper: Float[Array, "R A"], total: Float[Array, " R"]
-) -> Float[Array, "R A"]:
-    weights = np.where(upper > 0, weights, 1.0)
-    corners = np.sort(np.concatenate([lower / weights, upper / weights], axis=1), axis=1)
-    reached = np.clip(corners[:, :, None] * weights[:, None, :], lower[:, None, :], upper[:, None, :]).sum(axis=2)
-    after = np.clip((reached < total[:, None] - 1e-15).sum(axis=1), 1, corners.shape[1] - 1)
-    row = np.arange(len(weights))
-    low, high = corners[row, after - 1], corners[row, after]
-    below, above = reached[row, after - 1], reached[row, after]
-    rise = np.where(above > below, above - below, 1.0)
-    scale = low + (high - low) * np.clip((total - below) / rise, 0.0, 1.0)
-    return np.clip(scale[:, None] * weights, lower, upper)
+    projected = np.empty(weights.shape)
+    project_rows(_floats(weights), _floats(lower), _floats(upper), _floats(total), projected)
+    return projected
 
 
 def share_equally(is_open: Bool[Array, "R A"]) -> Float[Array, "R A"]:
@@ -82,17 +64,15 @@ def control_first(
         What the control gets; None where it competes with the other arms. The others share the rest, with
         the floor and the ceiling. A trial with only the control left gives it everything.
     """
-    rivals = is_open.copy()
-    given = np.zeros(len(is_open))
-    if share is not None:
-        rivals[:, control] = False
-        given = np.where(rivals.any(axis=1), np.where(is_open[:, control], share, 0.0), 1.0)
-    left = 1.0 - given
-    # When arms have closed a ceiling may leave no place for everybody: then it is the equal share.
-    equal = (left / np.maximum(rivals.sum(axis=1), 1))[:, None]
-    upper = np.where(rivals, np.maximum(ceiling, equal), 0.0)
-    lower = np.where(rivals, np.minimum(floor, equal), 0.0)
-    probabilities = project(np.where(rivals, weights, 0.0), lower, upper, left)
-    if share is not None:
-        probabilities[:, control] = given
+    from sps_adaptive.allocation.kernels import share_rows
+
+    apart, given = (-1, np.empty(0)) if share is None else (control, _floats(share))
+    probabilities = np.empty(weights.shape)
+    open_arms = np.ascontiguousarray(is_open)
+    share_rows(_floats(weights), open_arms, apart, given, float(floor), float(ceiling), probabilities)
     return probabilities
+
+
+def _floats(numbers: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return numbers as the kernels take them: one layout in memory and one type, so that they compile once."""
+    return np.ascontiguousarray(numbers, np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -24,6 +24,8 @@ class Fixed(Realised):
     others as it is. Blocks that are a multiple of the sum of the parts are permuted blocks.
     """
 
+    learns: ClassVar[bool] = False
+
     kind: Literal["fixed"]
     ratio: dict[str, Annotated[float, Field(gt=0, le=1000)]]
     """Parts of each arm, by name."""
@@ -42,6 +44,8 @@ class Fixed(Realised):
 
 class FixedRatio:
     """A fixed ratio, with the arms in the order of the trial."""
+
+    learns: ClassVar[bool] = False
 
     def __init__(self, ratio: Float[Array, " A"], block: int) -> None:
         self._ratio, self._block = ratio, block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -35,6 +35,8 @@ class Thompson(Realised):
     exact projection; a control with a share of its own stands outside them.
     """
 
+    learns: ClassVar[bool] = True
+
     kind: Literal["thompson"]
     power: Annotated[float, Field(ge=0, le=10)] | Literal["n/2N"] = "n/2N"
     """The exponent c: 0 is equal randomisation, 1 untempered."""
@@ -53,11 +55,8 @@ class Thompson(Realised):
         """Return the tempered probabilities of being best, within bounds."""
         best = look.posterior.prob_best(look.is_open)
         if self.control_share == "matched":
-            best = self._match_control(best, look)
-        power = look.n_enrolled / (2 * look.patients) if self.power == "n/2N" else self.power
-        # A probability of 0 to the power 0 is equal randomisation, not 0: the smallest number stands in for 0.
-        weights = np.maximum(best, 1e-300) ** np.reshape(power, (-1, 1))
-        return self._shares(np.where(look.is_open, weights, 0.0), look.is_open, look.control)
+            best = self._match_control(best, look.control)
+        return self._shares(self._temper(best, look), look.is_open, look.control)
 
     def problems(self, n_arms: int) -> list[tuple[tuple[str | int, ...], str, str]]:
         """Return bounds that cannot be kept while all arms are open, as (path, message, hint)."""
@@ -85,11 +84,20 @@ class Thompson(Realised):
             found.append((("floor",), f"the floor {self.floor:g} is above the ceiling {self.ceiling:g}", ""))
         return found
 
-    def _match_control(self, best: Float[Array, "R A"], look: Look) -> Float[Array, "R A"]:
-        others = np.delete(best, look.control, axis=1).max(axis=1, initial=0.0)
-        matched = best.copy()
-        matched[:, look.control] = np.where(others > 0, others, best[:, look.control])
-        return matched / matched.sum(axis=1, keepdims=True)
+    def _match_control(self, best: Float[Array, "R A"], control: int) -> Float[Array, "R A"]:
+        from sps_adaptive.allocation.kernels import match_rows
+
+        matched = np.empty(best.shape)
+        match_rows(np.ascontiguousarray(best), control, matched)
+        return matched
+
+    def _temper(self, best: Float[Array, "R A"], look: Look) -> Float[Array, "R A"]:
+        if self.power == 1:
+            return best
+        power = look.n_enrolled / (2 * look.patients) if self.power == "n/2N" else self.power
+        # A probability of 0 to the power 0 is equal randomisation, not 0: the smallest number stands in for 0.
+        # Powers are numpy's: it computes several at once where the processor can, a compiled loop would not.
+        return np.maximum(best, 1e-300) ** np.reshape(power, (-1, 1))
 
     def _control_share_alone(self, n_experimental: int) -> float | None:
         if self.control_share == "square_root":
@@ -99,7 +107,8 @@ class Thompson(Realised):
     def _shares(self, weights: Float[Array, "R A"], is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
         share: Float[Array, " R"] | None = None
         if self.control_share == "square_root":
-            share = 1 / (1 + np.sqrt(np.maximum(is_open.sum(axis=1) - is_open[:, control], 1)))
+            n_experimental = is_open @ (np.arange(is_open.shape[1]) != control).astype(np.int64)
+            share = 1 / (1 + np.sqrt(np.maximum(n_experimental, 1)))
         elif isinstance(self.control_share, float):
             share = np.full(len(is_open), self.control_share)
         return control_first(weights, is_open, control, share, self.floor, self.ceiling)

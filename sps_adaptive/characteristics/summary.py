@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,8 +46,6 @@ def summarise(scenario: Scenario, sums: Iterable[tuple[str, dict[str, Array]]]) 
         The columns of `SUMMARY`, sorted by truth, design, metric (in the order of `METRICS`), arm and look. A figure
         that does not exist has no row.
     """
-    import pandas as pd
-
     tables: dict[str, list[dict[str, Array]]] = defaultdict(list)
     for truth, table in sums:
         tables[truth].append(table)
@@ -63,6 +61,13 @@ def summarise(scenario: Scenario, sums: Iterable[tuple[str, dict[str, Array]]]) 
         rows += [
             (truth, MATCHED, each.metric, "", 0, *each.figure, each.n) for each in same_error if each.truth == truth
         ]
+    return frame_of(rows)
+
+
+def frame_of(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """Return rows of the summary as a frame with the types of its columns."""
+    import pandas as pd
+
     frame = pd.DataFrame(rows, columns=list(SUMMARY))
     floats = {name: "float64" for name in ("mcse", "lower", "upper")}  # missing is NaN, as plots expect it
     text = {name: "str" for name in ("truth", "design", "metric", "arm")}

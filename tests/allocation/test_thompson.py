@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sps_adaptive.allocation import Thompson
-from tests.contracts.fakes import look_at_best
+from tests.allocation.test_bounds import control_first_twin
+from tests.contracts.fakes import FakePosterior, a_look, look_at_best
 
 BEST = [0.1, 0.7, 0.2]
 ROOTS = np.sqrt(BEST)
@@ -148,3 +149,50 @@ def test_bounds_that_can_just_be_kept_are_not(given, arms):
     assert rule.problems(arms) == []
     start = rule.start(np.ones((1, arms), bool), 0)
     assert abs(start.sum() - 1) < 1e-12
+
+
+def twin(rule, look):
+    """The rule in numpy."""
+    best = look.posterior.prob_best(look.is_open)
+    if rule.control_share == "matched":
+        others = np.delete(best, look.control, axis=1).max(axis=1, initial=0.0)
+        best = best.copy()
+        best[:, look.control] = np.where(others > 0, others, best[:, look.control])
+        best = best / best.sum(axis=1, keepdims=True)
+    power = look.n_enrolled / (2 * look.patients) if rule.power == "n/2N" else rule.power
+    weights = np.maximum(best, 1e-300) ** np.reshape(power, (-1, 1))
+    share = rule.control_share if isinstance(rule.control_share, float) else None
+    if rule.control_share == "square_root":
+        share = 1 / (1 + np.sqrt(np.maximum(np.delete(look.is_open, look.control, axis=1).sum(axis=1), 1)))
+    return control_first_twin(weights, look.is_open, look.control, share, rule.floor, rule.ceiling)
+
+
+@pytest.mark.parametrize("share", [None, 0.33, "matched", "square_root"])
+@pytest.mark.parametrize("power", [0, 0.3, 0.5, 1, 2, "n/2N"])
+@pytest.mark.parametrize("arms, control", [(2, 0), (3, 0), (3, 2), (4, 1)])
+def test_the_rule_repeats_its_twin_to_the_last_bit(arms, control, power, share):
+    rng, rows = np.random.default_rng(arms), 400
+    is_open = rng.random((rows, arms)) < 0.8
+    is_open[:, control] = True
+    best = rng.dirichlet(np.full(arms, 0.5), rows) + (rng.random((rows, arms)) < 0.2)
+    best *= rng.random((rows, arms)) < 0.8
+    best[~(best * is_open).any(axis=1)] = 1.0
+    look = a_look(FakePosterior(best), is_open, control=control, n_enrolled=rng.integers(0, 101, rows))
+    for floor, ceiling in ((0, 1), (0.1, 1), (0.12, 0.6)):
+        rule = Thompson(kind="thompson", power=power, control_share=share, floor=floor, ceiling=ceiling)
+        np.testing.assert_array_equal(rule.probabilities(look), twin(rule, look))
+
+
+@pytest.mark.parametrize("share", [None, 0.33, "matched", "square_root"])
+@pytest.mark.parametrize("power", [0, 1, "n/2N"])
+def test_the_answer_of_the_posterior_is_left_alone(power, share):
+    """The posterior of a look remembers it and gives it to others."""
+
+    class Remembering(FakePosterior):
+        def prob_best(self, among):
+            return self.best
+
+    best = np.array([BEST, [0.0, 1.0, 0.0]])
+    look = a_look(Remembering(best), np.ones((2, 3), bool))
+    found = Thompson(kind="thompson", power=power, control_share=share, floor=0.2).probabilities(look)
+    assert found is not best and best.tolist() == [BEST, [0.0, 1.0, 0.0]]

@@ -8,7 +8,7 @@ import pytest
 from sps_adaptive.contracts import Design, Stop
 from sps_adaptive.decisions import DropArm, Efficacy, Futility
 from sps_adaptive.tables import OUTCOMES
-from sps_adaptive.trial import State, decide, judge, outcome_of
+from sps_adaptive.verdicts import decide, judge, outcome_of
 from tests.contracts.fakes import look_at_better
 
 EFFICACY = Efficacy(kind="efficacy", probability=0.9)
@@ -93,18 +93,7 @@ def outcome(rules, better, *, running=False, is_claimed=(False, False, False), j
     look = look_at_better(better, k=3, is_open=np.array([judged]))
     final = judge(design(*rules), look)
     claimed_in_the_end = claimed | (final.claim & running)
-    one = np.zeros(1, np.int8)
-    state = State(
-        arm=np.zeros((1, 4), np.int8),
-        is_open=np.array([judged]),
-        is_claimed=claimed_in_the_end,
-        running=np.array([running]),
-        stop=one,
-        stop_look=one,
-        stop_day=one,
-        judged=np.array([judged]),
-    )
-    return OUTCOMES[int(outcome_of(state, final)[0])]
+    return OUTCOMES[int(outcome_of(np.array([running]), claimed_in_the_end, final)[0])]
 
 
 CLAIMED = (False, True, False)

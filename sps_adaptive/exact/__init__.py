@@ -1,0 +1,1 @@
+"""Exact operating characteristics: all paths of a trial, summed."""

@@ -1,0 +1,172 @@
+"""How large an exact computation would be, before it is begun."""
+
+from __future__ import annotations
+
+from math import comb
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sps_adaptive.decisions import DropArm, Efficacy
+from sps_adaptive.errors import UsageError
+from sps_adaptive.exact.calendar import Course, course
+from sps_adaptive.exact.layout import Layer, grown, layer
+from sps_adaptive.exact.recursion import BATCH, path_of
+from sps_adaptive.exact.stages import Stage, stage, ways
+from sps_adaptive.scenario import Scenario
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+    from sps_adaptive.contracts import Array, Design
+
+BYTES = 8
+"""Of a weight."""
+
+OVERHEAD_BYTES = 250_000_000
+"""Of what is there besides the weights: tables, a batch at work, and the compiled code."""
+
+MOST_CANDIDATES = 3_000_000
+"""Cells are counted one by one where there are fewer candidates; otherwise by the closed form, which counts all."""
+
+NANOSECONDS = {"state": 45.0, "look": 140.0, "move": 1.3, "end": 180.0, "truth": 70.0}
+"""Measured on one core: to find the posterior and the allocation in a state of three arms, to ask the rules, to move a
+state to one neighbour, to judge a final state, and to weigh it in a truth."""
+
+
+class Budget(NamedTuple):
+    """What an exact computation may take."""
+
+    bytes: float = 2e9
+    seconds: float = 60.0
+
+
+class Cost(NamedTuple):
+    """What an exact computation is predicted to take."""
+
+    states: float
+    """States in all layers together."""
+    bytes: float
+    """Memory at the largest layer: an upper bound."""
+    seconds: float
+    """Time, to within a factor of two or so."""
+
+    def fits(self, budget: Budget) -> bool:
+        """Return whether it is within a budget."""
+        return self.bytes <= budget.bytes and self.seconds <= budget.seconds
+
+    def words(self) -> str:
+        """Return the figures for a person."""
+        return f"{amount(self.states)} states, {size(self.bytes)}, about {duration(self.seconds)}"
+
+
+def amount(states: float) -> str:
+    """Return a large number in words."""
+    for limit, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if states >= limit:
+            return f"{states / limit:.3g} {name}"
+    return f"{states:,.0f}"
+
+
+def size(number: float) -> str:
+    """Return bytes in words."""
+    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.0f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 5400 else f"{seconds / 3600:,.0f} h"
+
+
+def cost(scenario: Scenario) -> Cost:
+    r"""Return what the exact operating characteristics of a scenario and its benchmark are predicted to take.
+
+    The number of states is that of the closed form - :math:`\binom{t + 2A - 1}{2A - 1}` for t patients on A arms,
+    :math:`\binom{t + 3A - 1}{3A - 1}` where patients can be lost - but for cells that cannot be reached.
+    """
+    costs = [cost_of(scenario, design) for design in scenario.designs().values()]
+    return Cost(
+        sum(each.states for each in costs), max(each.bytes for each in costs), sum(each.seconds for each in costs)
+    )
+
+
+def cost_of(scenario: Scenario, design: Design) -> Cost:
+    """Return what one design of a scenario is predicted to take."""
+    plan = course(scenario, design)
+    path, arms, thinned = path_of(plan), len(design.arms), plan.missing > 0
+    standings = _standings(scenario, arms) if plan.looks else 1
+    states, most, work = 0.0, 0.0, 0.0
+    before: Layer | float = layer(np.zeros((1, arms)), 0, thinned)
+    for k in range(len(path) - 1):
+        ahead = stage_or_refuse(design, plan, k)
+        after = _after(before, ahead, k, design, thinned)
+        here, there = _size(before), _size(after)
+        live = 1 if k == 0 else standings
+        begin, end = len(ways(path[k].waiting, arms)) * here * live, ahead.ways_after * there * standings
+        states += there * standings
+        most = max(most, (begin + 2 * end) * BYTES)  # those reached are copied
+        spread = ahead.how.key_counts.shape[0] if len(ahead.how.block) == 0 else min(arms ** len(ahead.how.block), 200)
+        spread = min(spread, _ways_to_deal(ahead, arms))
+        patients = path[k + 1].settled - path[k].settled
+        work += here * live * (NANOSECONDS["state"] + NANOSECONDS["look"] * bool(design.decisions)) * (arms / 3) ** 3
+        work += begin * spread * NANOSECONDS["move"] * (2 + patients + (patients**2 / 2 if thinned else 0))
+        before = after
+    final = _size(before) * standings
+    ended = final + states * bool(plan.looks) * len(design.decisions) / 4
+    work += ended * (NANOSECONDS["end"] + NANOSECONDS["truth"] * len(scenario.truths))
+    return Cost(states, most + OVERHEAD_BYTES + 400 * BATCH * arms, work * 1e-9)
+
+
+def stage_or_refuse(design: Design, plan: Course, k: int) -> Stage:
+    """Return a stage, unless the ways to deal its patients alone are too many to list."""
+    arms, path = len(design.arms), path_of(plan)
+    begin, end = path[k], path[k + 1]
+    dealt = end.enrolled - begin.enrolled
+    parts = max(1, len(end.waiting) + 1)
+    keys = float((dealt / parts + 1) ** ((arms - 1) * parts))
+    if keys > 2e7 or any((length + 1) ** (arms - 1) > 1e7 for length in end.waiting):
+        raise UsageError(
+            f"{dealt} patients dealt between two looks to {arms} arms, {sum(end.waiting)} of them still pending at the "
+            "second, can fall in too many ways to sum over",
+            "use fewer patients, more looks or a shorter delay; or simulate",
+        )
+    return stage(arms, path, k, design.allocation.block_length(arms), plan.patients)
+
+
+def _ways_to_deal(ahead: Stage, arms: int) -> int:
+    patients = ahead.end.enrolled - ahead.begin.enrolled
+    return comb(patients + arms - 1, arms - 1) * max(1, ahead.ways_after)
+
+
+def _standings(scenario: Scenario, arms: int) -> int:
+    """Return how many sets of open and claimed arms there can be at a look."""
+    drops = any(isinstance(rule, DropArm) for rule in scenario.decisions)
+    closes = any(isinstance(rule, Efficacy) and rule.then == "close_arm" for rule in scenario.decisions)
+    return int((1 + drops + closes) ** (arms - 1))
+
+
+def _size(where: Layer | float) -> float:
+    return where.size if isinstance(where, Layer) else where
+
+
+def _after(before: Layer | float, ahead: Stage, k: int, design: Design, thinned: bool) -> Layer | float:
+    arms = len(design.arms)
+    everything = closed_form(ahead.end.settled, arms, thinned)
+    if not isinstance(before, Layer):
+        return everything
+    start = None
+    if k == 0 or not design.allocation.learns:
+        start = design.allocation.start(np.ones((1, arms), bool), design.control)
+    steps = ahead.steps((True,) * arms, start)
+    if len(before.cells) * len(steps) > MOST_CANDIDATES:
+        return everything
+    cells: Int[Array, "C A"] = grown(before.cells, steps)
+    return layer(cells, ahead.end.settled, thinned)
+
+
+def closed_form(total: int, arms: int, thinned: bool) -> float:
+    """Return the number of states of a layer with all its cells."""
+    kinds = (3 if thinned else 2) * arms
+    return float(comb(total + kinds - 1, kinds - 1))

@@ -1,0 +1,156 @@
+"""How many patients are enrolled, and how many assessed, at each look - where that is not left to chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Outcome
+from sps_adaptive.population.steady import Steady
+from sps_adaptive.scenario import ADAPTIVE, Scenario
+from sps_adaptive.schedules import Assessed, Calendar, NoLooks
+
+if TYPE_CHECKING:
+    from sps_adaptive.contracts import Design
+
+MOST_ARMS = 4
+"""More arms have more states than any machine can hold for a trial worth the name."""
+
+
+class LookAt(NamedTuple):
+    """A look that takes place."""
+
+    k: int
+    """Its number in the schedule, from 0."""
+    enrolled: int
+    settled: int
+    """Of them, those whose assessment is due by then; all others are assessed later."""
+    month: float | None
+    """When; None where it is left to chance."""
+
+
+class Course(NamedTuple):
+    """The looks of a trial, counted in patients."""
+
+    patients: int
+    looks: tuple[LookAt, ...]
+    missing: float
+    """Probability that a patient is lost before the assessment."""
+    enrolled_month: tuple[float, ...] | None
+    """When each patient is enrolled; None where it is left to chance."""
+    months_to_assessment: float
+    window: float
+    """Months by which a visit may fall earlier or later than planned."""
+    dropout_rate: float
+    """Dropouts a month, of those who are still there."""
+
+    @property
+    def n_looks(self) -> int:
+        """Looks that take place, at most."""
+        return len(self.looks)
+
+
+def reasons_against(scenario: Scenario) -> list[str]:
+    """Return why a scenario cannot be computed exactly; empty if it can.
+
+    Sentences without a full stop, for a person who reads "simulated, because ...". How large the computation would
+    be is another question (`budget`).
+    """
+    found = []
+    if scenario.endpoint.kind != "binary":
+        return [f"its endpoint is {scenario.endpoint.kind}: sums over all paths need a binary one"]
+    if len(scenario.arms) > MOST_ARMS:
+        found.append(f"it has {len(scenario.arms)} arms: sums over all paths are feasible for at most {MOST_ARMS}")
+    drifting = [
+        name
+        for name, truth in scenario.truths.items()
+        if any(isinstance(course, dict) for course in truth.of(scenario.endpoint_name).values())
+    ]
+    if drifting:
+        found.append(f"the response rates of the truth '{drifting[0]}' change with the month of enrolment")
+    looks, accrual = scenario.looks, scenario.population.accrual
+    if isinstance(looks, NoLooks) or found:
+        return found
+    immediate = scenario.endpoint.assessed_at_month == 0
+    random = not isinstance(accrual, Steady)
+    if random and isinstance(looks, Calendar):
+        found.append(f"with {accrual.kind} accrual the number of patients at a look by the calendar is random")
+    elif random and not immediate:
+        found.append(
+            f"with {accrual.kind} accrual and outcomes that come {scenario.endpoint.assessed_at_month:g} months later, "
+            "how many are known at a look is random (accrual: {kind: steady} makes it certain)"
+        )
+    if found or immediate:
+        return found
+    if missing_probability(scenario) > 0 and isinstance(looks, Assessed):
+        found.append("with dropouts, how many are enrolled at the look at the n-th outcome is random")
+    elif scenario.endpoint.window_months and _settled(scenario, 0.0) != _settled(scenario, 1.0):
+        found.append("patients may be seen just before or just after a look, as their visit window falls")
+    elif missing_probability(scenario) > 0 and any(
+        enrolled == scenario.population.patients for _, enrolled, _, _ in _settled(scenario, 0.5)
+    ):
+        found.append("with dropouts, a look after the last patient may or may not take place")
+    return found
+
+
+def missing_probability(scenario: Scenario) -> float:
+    r"""Return the probability that a patient drops out before the assessment.
+
+    With the rate :math:`\lambda`, the planned month m and a window of w months to either side, in which the visit
+    falls anywhere alike, :math:`1 - e^{-\lambda m} \sinh(\lambda w) / (\lambda w)`.
+    """
+    rate = dropout_rate(scenario)
+    month, window = scenario.endpoint.assessed_at_month, scenario.endpoint.window_months
+    if rate == 0 or month == 0:
+        return 0.0
+    spread = np.sinh(rate * window) / (rate * window) if window else 1.0
+    return float(1 - np.exp(-rate * month) * spread)
+
+
+def dropout_rate(scenario: Scenario) -> float:
+    """Return dropouts a month, of those who are still there."""
+    dropout = scenario.population.dropout
+    return float(-np.log1p(-dropout.proportion) / dropout.by_month) if dropout else 0.0
+
+
+def course(scenario: Scenario, design: Design | None = None) -> Course:
+    """Return the looks of a design of the scenario, by default its own.
+
+    The scenario must have passed `reasons_against`.
+    """
+    design = design or scenario.designs()[ADAPTIVE]
+    steady = isinstance(scenario.population.accrual, Steady)
+    enrolled = tuple((_cohort(scenario).enrolled_at[0] / DAYS_PER_MONTH).tolist()) if steady else None
+    looks = [] if isinstance(design.schedule, NoLooks) else _settled(scenario, 0.5)
+    return Course(
+        patients=scenario.population.patients,
+        looks=tuple(LookAt(*look) if steady else LookAt(*look[:3], None) for look in looks),
+        missing=missing_probability(scenario),
+        enrolled_month=enrolled,
+        months_to_assessment=scenario.endpoint.assessed_at_month,
+        window=scenario.endpoint.window_months,
+        dropout_rate=dropout_rate(scenario),
+    )
+
+
+def _cohort(scenario: Scenario) -> Cohort:
+    """Return one trial's patients, without dropouts: the calendar itself, from the code that the simulation uses."""
+    endpoints = dict.fromkeys(scenario.endpoints, scenario.endpoint)
+    cohort = scenario.population.draw(0, 0, 1, endpoints)
+    return cohort._replace(dropout_at=np.full_like(cohort.dropout_at, np.inf))
+
+
+def _settled(scenario: Scenario, u_visit: float) -> list[tuple[int, int, int, float]]:
+    """Return number, enrolled, settled and month of each look, with every visit at this place in its window."""
+    cohort = _cohort(scenario)
+    cohort = cohort._replace(u_visit=np.full_like(cohort.u_visit, u_visit))
+    known_at = scenario.endpoint.known_at(cohort)[:, :, 0, :]
+    outcome, end = Outcome(np.zeros(known_at.shape), known_at), known_at.max()
+    looks = []
+    for index in range(scenario.n_looks):
+        day = float(scenario.looks.day(index, cohort, outcome)[0])
+        if day < end:
+            enrolled, known = int((cohort.enrolled_at[0] <= day).sum()), int((known_at[0, :, 0] <= day).sum())
+            looks.append((index, enrolled, known, day / DAYS_PER_MONTH))
+    return looks

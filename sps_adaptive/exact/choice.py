@@ -1,0 +1,105 @@
+"""Which engine: sums over all paths where they are possible and quick, simulation everywhere else."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sps_adaptive.errors import UsageError
+from sps_adaptive.exact.budget import Budget, Cost, cost, duration, size
+from sps_adaptive.exact.calendar import reasons_against
+from sps_adaptive.scenario import Scenario
+
+AUTO = Budget(bytes=2e9, seconds=60.0)
+"""What the engine `auto` may spend before it simulates instead."""
+
+
+class Choice(NamedTuple):
+    """The engine for a scenario."""
+
+    exact: bool
+    why: str
+    """One sentence without a full stop: what the exact computation takes, or why there is none."""
+    cost: Cost | None
+    """What an exact computation takes; None where there can be none."""
+
+
+def choose(scenario: Scenario, budget: Budget = AUTO) -> Choice:
+    """Return the engine that a scenario asks for.
+
+    Parameters
+    ----------
+    scenario
+        The scenario; with `engine: auto` the choice is made here.
+    budget
+        What an exact computation may take.
+
+    Raises
+    ------
+    UsageError
+        If the scenario asks for exact figures and there can be none, or not within the budget.
+    """
+    wanted = scenario.simulation.engine
+    if wanted == "simulate":
+        return Choice(False, "simulated, as the scenario asks", None)
+    if against := reasons_against(scenario):
+        if wanted == "exact":
+            raise UsageError(f"this trial cannot be computed exactly: {'; '.join(against)}", "use engine: simulate")
+        return Choice(False, f"simulated: {against[0]}", None)
+    try:
+        predicted = cost(scenario)
+    except UsageError as error:
+        if wanted == "exact":
+            raise
+        return Choice(False, f"simulated: {error.message}", None)
+    if predicted.fits(budget):
+        return Choice(True, f"exact: {predicted.words()}", predicted)
+    if wanted == "exact":
+        raise UsageError(
+            f"this trial is too large to compute exactly: {predicted.words()}, and the budget is {size(budget.bytes)} "
+            f"and {duration(budget.seconds)}",
+            too_large(scenario, budget),
+        )
+    return Choice(False, f"simulated: exact figures would take {predicted.words()}", predicted)
+
+
+def too_large(scenario: Scenario, budget: Budget) -> str:
+    """Return what would fit into a budget: fewer patients, with everything else as it is."""
+    fits = largest_that_fits(scenario, budget)
+    smaller = f"up to {fits} patients would fit, with the same looks; or " if fits else ""
+    return f"{smaller}allow more memory or time, take quotas instead of independent draws, or use engine: simulate"
+
+
+def largest_that_fits(scenario: Scenario, budget: Budget) -> int:
+    """Return the largest number of patients that fits into a budget, 0 if none does; later looks are left out."""
+    low, high = 0, scenario.population.patients
+    while high - low > 1:
+        middle = (low + high) // 2
+        smaller = with_patients(scenario, middle)
+        try:
+            fits = smaller is not None and cost(smaller).fits(budget)
+        except UsageError:
+            fits = False
+        low, high = (middle, high) if fits else (low, middle)
+    return low
+
+
+def with_patients(scenario: Scenario, patients: int) -> Scenario | None:
+    """Return the same trial with another number of patients; None if it has no place for its first look."""
+    counts = getattr(scenario.looks, "counts", None)
+    looks = scenario.looks
+    if counts is not None:
+        at = [count for count in counts(scenario.population.patients) if count < patients]
+        if not at:
+            return None
+        looks = scenario.looks.model_copy(update={"at": at, "first": None, "every": None, "last": None})
+    n_looks = looks.n_looks(patients)
+    decisions = [
+        rule.model_copy(
+            update={"probability": [*rule.probability[:n_looks], *([rule.probability[-1]] * rule.at_final)]}
+        )
+        if isinstance(rule.probability, list)
+        else rule
+        for rule in scenario.decisions
+    ]
+    population = scenario.population.model_copy(update={"patients": patients})
+    return scenario.model_copy(update={"population": population, "looks": looks, "decisions": decisions})
