@@ -15,7 +15,7 @@ TIE = 1e-12
 """Probabilities this close to a threshold count as equal to it, whichever engine computed them."""
 
 
-def above(probability: Float[Array, "..."], threshold: float) -> Bool[Array, "..."]:
+def above(probability: Float[Array, "..."], threshold: float | Float[Array, "..."]) -> Bool[Array, "..."]:
     """Return whether probabilities lie above a threshold by more than rounding error."""
     return probability - threshold > TIE
 

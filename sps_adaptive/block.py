@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
+from sps_adaptive.exact.binding import designs as bound_designs
 from sps_adaptive.scenario import ADAPTIVE, BLOCK_SIZE, FIXED, Scenario
 from sps_adaptive.tables import Block, TrialRecord, flatten
 from sps_adaptive.trial import run
@@ -25,7 +26,7 @@ def draw(scenario: Scenario, block: int) -> Cohort:
 
 def run_designs(scenario: Scenario, truth: str, cohort: Cohort) -> Mapping[str, TrialRecord]:
     """Run every design on the same patients."""
-    designs = scenario.designs()
+    designs = bound_designs(scenario)
     first = designs[ADAPTIVE]
     values = scenario.truth(truth).of(first.endpoint_name)
     potential = first.endpoint.potential(cohort, first.endpoint_name, first.arms, values)

@@ -8,7 +8,7 @@ endpoint turns them once on the way in and the tables once on the way out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -244,6 +244,13 @@ class DecisionRule(Protocol):
     def verdict(self, look: Look) -> Verdict:
         """Return what the rule says."""
         ...
+
+
+PredictiveTable = Callable[[Look], Array]
+"""Returns the predictive probability of success of each arm at a look, [R, A]."""
+
+CriticalValues = Callable[[Look], Array]
+"""Returns the probability of being better that an arm must exceed at the final analysis, [R]."""
 
 
 class Design(NamedTuple):

@@ -8,8 +8,11 @@ import numpy as np
 
 from sps_adaptive.block import DESIGNS, draw
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
+from sps_adaptive.decisions.efficacy import BoundConditional
+from sps_adaptive.decisions.predictive import BoundPredictive
 from sps_adaptive.decisions.threshold import Threshold
 from sps_adaptive.errors import UsageError
+from sps_adaptive.exact.binding import designs
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS, LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, pick
@@ -17,6 +20,9 @@ from sps_adaptive.trial import look_at, run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+COMPARING = (Threshold, BoundConditional, BoundPredictive)
+"""Rules that compare a probability of each arm with a threshold."""
 
 
 class Replay(NamedTuple):
@@ -84,10 +90,11 @@ class Replay(NamedTuple):
         Returns
         -------
         list
-            For each rule: its number in the file, its threshold, and by experimental arm the posterior probability of
-            being better than the control by the rule's margin.
+            For each rule: its number in the file, its threshold, and by experimental arm what it compares with that:
+            the posterior probability of being better than the control by the rule's margin, or the predictive
+            probability of success.
         """
-        design = self.scenario.designs()[self.design]
+        design = designs(self.scenario)[self.design]
         arm = np.maximum(self.record.arm, 0)
         values = self.scenario.truth(self.truth).of(design.endpoint_name)
         outcome = pick(design.endpoint.potential(self.cohort, design.endpoint_name, design.arms, values), arm)
@@ -98,10 +105,10 @@ class Replay(NamedTuple):
         numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design == DESIGNS[0] or rule.at_final]
         found = []
         for k, rule in zip(numbers, design.decisions, strict=True):
-            if isinstance(rule, Threshold) and rule.applies(look) and (rule.at_final or not look.is_final):
-                better = rule.better(look)[0]
-                by_arm = {name: float(better[a]) for a, name in enumerate(design.arms) if a != design.control}
-                found.append((k, rule.at(look), by_arm))
+            if isinstance(rule, COMPARING) and rule.applies(look) and (rule.at_final or not look.is_final):
+                value, threshold = rule.compared(look)
+                by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if a != design.control}
+                found.append((k, float(threshold[0]), by_arm))
         return found
 
     def _look(self, k: int, look: LookRecord) -> dict[str, Any]:
@@ -141,7 +148,7 @@ def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS
     values = scenario.truth(truth)
     block, row = divmod(replicate, BLOCK_SIZE)
     cohort = _only(draw(scenario, block), row)
-    plan = scenario.designs()[design]
+    plan = designs(scenario)[design]
     potential = plan.endpoint.potential(cohort, plan.endpoint_name, plan.arms, values.of(plan.endpoint_name))
     return Replay(scenario, truth, design, replicate, run(plan, cohort, potential), cohort)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from sps_adaptive.allocation import AllocationKind, Equal, Fixed, Thompson
 from sps_adaptive.contracts import AllocationRule, Design
-from sps_adaptive.decisions import DecisionKind, DropArm, Efficacy
+from sps_adaptive.decisions import DecisionKind, DropArm, Efficacy, Predictive
 from sps_adaptive.endpoints import Continuous, EndpointKind
 from sps_adaptive.endpoints.course import Course
 from sps_adaptive.errors import DesignError, Problem, UsageError
@@ -254,12 +254,37 @@ class Scenario(Part):
                         "10 percentage points are 0.10",
                     )
                 yield from _below(("decisions", position), rule.problems(self.n_looks, rule.at_final))
-                if isinstance(rule, DropArm) and self.n_looks == 0:
+                yield from _below(("decisions", position), self._path_rule_problems(rule))
+                if isinstance(rule, DropArm | Predictive) and self.n_looks == 0:
                     yield (
                         ("decisions", position),
-                        "arms cannot be dropped without a look",
+                        "a rule for looks, and the trial has none",
                         "add looks, or leave the rule out",
                     )
+
+    def _path_rule_problems(self, rule: DecisionKind) -> list[tuple[tuple[str | int, ...], str, str]]:
+        """Return what cannot be about rules that sum over the paths of the trial."""
+        conditional = isinstance(rule, Efficacy) and rule.test == "conditional"
+        found: list[tuple[tuple[str | int, ...], str, str]] = []
+        if (conditional or isinstance(rule, Predictive)) and self.endpoint.kind != "binary":
+            found.append((("kind",), "a rule that sums over all paths needs a binary endpoint", "use a posterior rule"))
+        if (conditional or isinstance(rule, Predictive)) and rule.margin != 0:
+            found.append((("margin",), "a margin has no place in this rule", "leave it out"))
+        if conditional and self.n_looks and rule.from_look <= self.n_looks:
+            found.append(
+                (
+                    ("test",),
+                    "a conditional test is for the final analysis only",
+                    f"add from_look: {self.n_looks + 1}, or use test: posterior",
+                )
+            )
+        if isinstance(rule, Predictive):
+            rules = [each for each in self.decisions if isinstance(each, Efficacy)]
+            if not rules:
+                found.append((("kind",), "success is not defined: there is no efficacy rule", "add one"))
+            if any(each.test == "conditional" for each in rules):
+                found.append((("kind",), "predictive probabilities of a conditional test", "use test: posterior"))
+        return found
 
     def _arm_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         controls = [name for name, arm in self.arms.items() if arm.control]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from sps_adaptive.allocation import Equal, Fixed, Thompson
-from sps_adaptive.decisions import DropArm, Efficacy, Futility
+from sps_adaptive.decisions import DropArm, Efficacy, Futility, Predictive
 from sps_adaptive.decisions.threshold import Threshold
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
@@ -215,12 +215,28 @@ def _decision(rule: Threshold, control: str, scenario: Scenario) -> str:
     else:
         level = f"{rule.probability:g}"
     since = f", from look {rule.from_look}" if rule.from_look > 1 else ""
+    if isinstance(rule, Predictive):
+        will = "will probably be declared effective at the final analysis"
+        if rule.then == "efficacy":
+            return f"an arm that {will}, with probability above {level}, is declared effective{since}; the trial stops"
+        return f"the trial stops for futility when no open arm {will}: with probability of at least {level}{since}"
+    if isinstance(rule, Efficacy) and rule.test == "conditional":
+        return (
+            f"at the final analysis an arm is declared effective when its probability of being {better} exceeds the "
+            f"critical value of an exact test given the number of responders, at level {_less(rule)}"
+        )
     if isinstance(rule, Efficacy):
         then = "the trial stops" if rule.then == "stop" else "it takes no more patients and the others go on"
         return f"an arm is declared effective when it is {better} with probability above {level}{since}; then {then}"
     if isinstance(rule, Futility):
         return f"the trial stops for futility when no open arm is {better} with probability of at least {level}{since}"
     return f"an arm takes no more patients when it is {better} with probability below {level}{since}"
+
+
+def _less(rule: Efficacy) -> str:
+    """Return one minus a threshold, without digits that only rounding has made."""
+    probability = rule.probability[-1] if isinstance(rule.probability, list) else rule.probability
+    return f"{round(1 - probability, 12):g}"
 
 
 # ------------------------------------------------------------------------- what a statistician would ask

@@ -23,6 +23,7 @@ from sps_adaptive.characteristics.timing import Timing, timing
 from sps_adaptive.characteristics.truths import TrueState, true_state
 from sps_adaptive.characteristics.wide import ArmsAtEnd, Looks, Trials
 from sps_adaptive.decisions import Efficacy
+from sps_adaptive.exact.binding import designs as bound_designs
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import Certifier
 from sps_adaptive.exact.posterior import counts, row_means
@@ -103,7 +104,7 @@ def exact_tables(scenario: Scenario, truths: Iterable[str] | None = None) -> Exa
     import pandas as pd
 
     chosen = tuple(scenario.truths) if truths is None else tuple(truths)
-    designs = scenario.designs()
+    designs = bound_designs(scenario)
     found, certified = {}, []
     for name in DESIGNS:
         certifier = Certifier(scenario, designs[name])
@@ -468,7 +469,7 @@ def _matched(scenario: Scenario, found: dict[str, list[Found]]) -> dict[str, lis
 
     The threshold is the one whose error is closest: there are only as many as there are final states.
     """
-    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy)]
+    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy) and rule.test == "posterior"]
     adaptive, fixed = (found[name] for name in DESIGNS)
     null = next(
         (k for k, each in enumerate(fixed) if each.scores.right is None and each.scores.wrong is not None), None

@@ -53,7 +53,7 @@ def matched(scenario: Scenario, totals: Mapping[str, Mapping[Place, Total]]) -> 
     second term is the noise of both designs' errors, taken as independent, which overstates it since they share
     their patients.
     """
-    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy)]
+    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy) and rule.test == "posterior"]
     null = next((truth for truth, places in totals.items() if _is_null(places)), None)
     if len(rules) != 1 or null is None:
         return []

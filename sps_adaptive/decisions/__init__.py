@@ -7,7 +7,8 @@ from pydantic import Field
 from sps_adaptive.decisions.drop_arm import DropArm
 from sps_adaptive.decisions.efficacy import Efficacy
 from sps_adaptive.decisions.futility import Futility
+from sps_adaptive.decisions.predictive import Predictive
 
-DecisionKind = Annotated[Efficacy | Futility | DropArm, Field(discriminator="kind")]
+DecisionKind = Annotated[Efficacy | Futility | DropArm | Predictive, Field(discriminator="kind")]
 
-__all__ = ["DecisionKind", "DropArm", "Efficacy", "Futility"]
+__all__ = ["DecisionKind", "DropArm", "Efficacy", "Futility", "Predictive"]

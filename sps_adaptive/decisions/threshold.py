@@ -40,6 +40,10 @@ class Threshold(Part):
         """Return the probability that each arm beats the control by the margin."""
         return look.posterior.prob_better(than=look.control, by=self.margin)
 
+    def compared(self, look: Look) -> tuple[Float[Array, "R A"], Float[Array, " R"]]:
+        """Return what the rule compares with what, for those who want to follow it."""
+        return self.better(look), np.full(len(look.is_open), self.at(look))
+
     def problems(self, n_looks: int, at_final: bool) -> list[tuple[tuple[str | int, ...], str, str]]:
         """Return thresholds that do not fit the looks, as (path, message, hint)."""
         found: list[tuple[tuple[str | int, ...], str, str]] = []

@@ -57,11 +57,7 @@ def reasons_against(scenario: Scenario) -> list[str]:
     Sentences without a full stop, for a person who reads "simulated, because ...". How large the computation would
     be is another question (`budget`).
     """
-    found = []
-    if scenario.endpoint.kind != "binary":
-        return [f"its endpoint is {scenario.endpoint.kind}: sums over all paths need a binary one"]
-    if len(scenario.arms) > MOST_ARMS:
-        found.append(f"it has {len(scenario.arms)} arms: sums over all paths are feasible for at most {MOST_ARMS}")
+    found = reasons_against_paths(scenario)
     drifting = [
         name
         for name, truth in scenario.truths.items()
@@ -69,6 +65,16 @@ def reasons_against(scenario: Scenario) -> list[str]:
     ]
     if drifting:
         found.append(f"the response rates of the truth '{drifting[0]}' change with the month of enrolment")
+    return found
+
+
+def reasons_against_paths(scenario: Scenario) -> list[str]:
+    """Return why the paths of a trial cannot be summed, whatever its truths; empty if they can."""
+    found = []
+    if scenario.endpoint.kind != "binary":
+        return [f"its endpoint is {scenario.endpoint.kind}: sums over all paths need a binary one"]
+    if len(scenario.arms) > MOST_ARMS:
+        found.append(f"it has {len(scenario.arms)} arms: sums over all paths are feasible for at most {MOST_ARMS}")
     looks, accrual = scenario.looks, scenario.population.accrual
     if isinstance(looks, NoLooks) or found:
         return found

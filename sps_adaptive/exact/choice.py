@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sps_adaptive.decisions import DecisionKind
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.budget import Budget, Cost, cost, duration, size
 from sps_adaptive.exact.calendar import reasons_against
@@ -84,22 +85,30 @@ def largest_that_fits(scenario: Scenario, budget: Budget) -> int:
 
 
 def with_patients(scenario: Scenario, patients: int) -> Scenario | None:
-    """Return the same trial with another number of patients; None if it has no place for its first look."""
-    counts = getattr(scenario.looks, "counts", None)
-    looks = scenario.looks
+    """Return the same trial with another number of patients; None if it has no place for its first look.
+
+    A series of looks goes on as far as there are patients, and a rule for the final analysis only remains one.
+    """
+    counts, looks = getattr(scenario.looks, "counts", None), scenario.looks
     if counts is not None:
-        at = [count for count in counts(scenario.population.patients) if count < patients]
+        at = [count for count in counts(patients) if count < patients]
         if not at:
             return None
         looks = scenario.looks.model_copy(update={"at": at, "first": None, "every": None, "last": None})
     n_looks = looks.n_looks(patients)
-    decisions = [
-        rule.model_copy(
-            update={"probability": [*rule.probability[:n_looks], *([rule.probability[-1]] * rule.at_final)]}
-        )
-        if isinstance(rule.probability, list)
-        else rule
-        for rule in scenario.decisions
-    ]
+    decisions = [_for_looks(rule, scenario.n_looks, n_looks) for rule in scenario.decisions]
     population = scenario.population.model_copy(update={"patients": patients})
     return scenario.model_copy(update={"population": population, "looks": looks, "decisions": decisions})
+
+
+def _for_looks(rule: DecisionKind, before: int, after: int) -> DecisionKind:
+    """Return a rule for another number of looks."""
+    changes: dict[str, object] = {}
+    if rule.at_final and rule.from_look > before:
+        changes["from_look"] = after + 1
+    if isinstance(rule.probability, list):
+        looks = (
+            [*rule.probability[:before], *[rule.probability[before - 1]] * (after - before)][:after] if before else []
+        )
+        changes["probability"] = [*looks, *rule.probability[before:]]
+    return rule.model_copy(update=changes)

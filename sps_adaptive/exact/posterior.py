@@ -39,6 +39,10 @@ class CellPosterior:
     n_max: int
     _better: dict[tuple[int, float], Float[Array, "R A"]] = field(default_factory=dict)
 
+    def counts(self) -> tuple[Int[Array, "R A"], Int[Array, "R A"]]:
+        """Return known outcomes and responders of each arm."""
+        return counts(self.batch.rows())
+
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
         """Return P(arm is the best of `among`), which must be the same arms in every state."""
         open_arms = np.flatnonzero(among[0]) if len(among) else np.empty(0, np.int64)

@@ -6,7 +6,7 @@ of the allocations on the way. The response rates do not enter (see `transition`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from sps_adaptive.contracts import Design, Look, Posterior, Stop
 from sps_adaptive.exact.calendar import Course
 from sps_adaptive.exact.layout import Batch, Chosen, Layer, grown, layer
 from sps_adaptive.exact.posterior import CellPosterior, counts
-from sps_adaptive.exact.stages import Point, Stage, points, settling, stage
+from sps_adaptive.exact.stages import Point, Stage, branch, points, settling, stage
 from sps_adaptive.exact.transition import cells_reached, growth, push
 from sps_adaptive.posteriors.beta import BetaPosterior
 from sps_adaptive.verdicts import decide, judge, outcome_of
@@ -89,7 +89,7 @@ Weights = dict[Standing, tuple[Layer, "Float[Array, 'P S']"]]
 Watch = Callable[[Seen], None]
 
 
-def walk(design: Design, course: Course, watch: Watch | None = None) -> Iterator[Ending]:
+def walk(design: Design, course: Course, watch: Watch | None = None, sizes: Sequence[int] = ()) -> Iterator[Ending]:
     """Yield all final states of a trial.
 
     Parameters
@@ -100,45 +100,62 @@ def walk(design: Design, course: Course, watch: Watch | None = None) -> Iterator
         How many patients are enrolled and settled at each look.
     watch
         Is shown the states at each look.
+    sizes
+        Numbers of patients, smaller than the largest, at which the trial might as well end: the final states of these
+        trials are yielded too. Only for rules that do not depend on the largest number.
 
     Yields
     ------
     Ending
-        Every final state that can be reached, some of them several times (after different looks). The weights of all
-        sum to what the number of patients says: see `recursion` in the tests.
+        Every final state that can be reached; some more than once, after different looks. Those with `look` 0 are
+        of a trial that went to the end of `enrolled` patients, the others belong to all trials larger than that.
     """
     arms, everybody = len(design.arms), (True,) * len(design.arms)
-    path = path_of(course)
+    path, block = path_of(course), design.allocation.block_length(arms)
     states: Weights = {
         Standing(everybody, (False,) * arms): (layer(np.zeros((1, arms)), 0, course.missing > 0), np.ones((1, 1)))
     }
     for k in range(len(path) - 1):
         if not states:  # every path has ended at a look
             return
-        ahead = stage(arms, path, k, design.allocation.block_length(arms), course.patients)
         cells = np.concatenate([where.cells for where, _ in states.values()])
-        onward = Onward(ahead, cells, course.missing)
+        onward = Onward(stage(arms, path, k, block, course.patients), cells, course.missing)
+        ends = {
+            size: Onward(branch(arms, path[k], block, size), cells, course.missing)
+            for size in sizes
+            if path[k].enrolled < size <= path[k + 1].enrolled and size < course.patients
+        }
         stopped: dict[End, Onward] = {}
         for standing, (where, weight) in states.items():
             for batch in where.batches(BATCH):
                 here = weight[:, batch.place]
                 if k == 0:
                     pi = design.allocation.start(np.ones((batch.size, arms), bool), design.control)
-                    onward.push(standing, batch, here, pi, pi[:1])
+                    for each in (onward, *ends.values()):
+                        each.push(standing, batch, here, pi, pi[:1])
                     continue
                 if watch is not None:
                     watch(Seen(course.looks[k - 1].k + 1, batch, here.sum(axis=0)))
-                yield from hold_look(design, course, k - 1, path[k], standing, batch, here, onward, stopped)
+                yield from hold_look(
+                    design, course, k - 1, path[k], standing, batch, here, (onward, *ends.values()), stopped
+                )
         for end, settled in stopped.items():
             for where, weight in settled.arrived().values():
                 for batch in where.batches(BATCH):
                     yield final_analysis(design, course, end, batch, weight[0, batch.place], path[k].enrolled)
+        for size, each in ends.items():
+            yield from to_the_end(design, course, each.arrived(), size)
         states = onward.arrived()
+    yield from to_the_end(design, course, states, course.patients)
+
+
+def to_the_end(design: Design, course: Course, states: Weights, patients: int) -> Iterator[Ending]:
+    """Judge the trials that went to the end."""
     for standing, (where, weight) in states.items():
         judged = tuple(o or c for o, c in zip(standing.is_open, standing.is_claimed, strict=True))
         end = End(0, Stop.NO, standing.is_open, standing.is_claimed, judged)
         for batch in where.batches(BATCH):
-            yield final_analysis(design, course, end, batch, weight[0, batch.place], course.patients)
+            yield final_analysis(design, course, end, batch, weight[0, batch.place], patients)
 
 
 def path_of(course: Course) -> list[Point]:
@@ -183,7 +200,7 @@ def hold_look(
     standing: Standing,
     batch: Batch,
     weight: Float[Array, "P R"],
-    onward: Onward,
+    onwards: Sequence[Onward],
     stopped: dict[End, Onward],
 ) -> Iterator[Ending]:
     """Decide in every state of a batch: those that stop end, the others go on with new allocation probabilities.
@@ -206,14 +223,15 @@ def hold_look(
                 yield final_analysis(design, course, end, batch, mine[0], point.enrolled)
                 continue
             if end not in stopped:
-                stopped[end] = Onward(settling(len(design.arms), point), onward.cells, course.missing)
+                stopped[end] = Onward(settling(len(design.arms), point), onwards[0].cells, course.missing)
             nobody_dealt = np.zeros((batch.size, len(design.arms)))
             stopped[end].push(Standing(is_open, is_claimed), batch, mine, nobody_dealt, nobody_dealt[:1])
             continue
         now = look._replace(is_open=np.tile(np.array(is_open), (batch.size, 1)))
         pi = design.allocation.probabilities(now)
         fixed = None if design.allocation.learns else pi[:1]
-        onward.push(Standing(is_open, is_claimed), batch, mine, pi, fixed)
+        for onward in onwards:
+            onward.push(Standing(is_open, is_claimed), batch, mine, pi, fixed)
 
 
 class Said(NamedTuple):

@@ -100,6 +100,15 @@ def stage(arms: int, path: list[Point], k: int, block: int, patients: int) -> St
     )
 
 
+def branch(arms: int, begin: Point, block: int, patients: int) -> Stage:
+    """Return the stage from a point to the end of a trial of so many patients, with no look in between."""
+    how = dealing(arms, (patients - begin.enrolled,), block, patients - begin.enrolled)
+    everybody = ways(begin.waiting, arms).sum(axis=1)
+    nothing = np.zeros(how.n_keys, np.int64)
+    pending = Pending(everybody, np.zeros(len(everybody), np.int64), nothing, np.zeros(1, np.int64))
+    return Stage(begin, Point(patients, patients, ()), how, pending, 1)
+
+
 def settling(arms: int, begin: Point) -> Stage:
     """Return the stage in which enrolment has stopped and those pending are followed to the end."""
     everybody = ways(begin.waiting, arms).sum(axis=1)

@@ -44,7 +44,10 @@ class Pending(NamedTuple):
 
 @lru_cache(maxsize=64)
 def growth(most: int, missing: float) -> Float[Array, "D K Y"]:
-    """Return the coefficient of k known and y responders among d settled patients."""
+    """Return the coefficient of k known and y responders among d settled patients; without loss K is 1, for k = d."""
+    if missing == 0:
+        d, y = np.ogrid[: most + 1, : most + 1]
+        return np.asarray(comb(d, y)[:, None, :])
     d, k, y = np.ogrid[: most + 1, : most + 1, : most + 1]
     return np.asarray(comb(d, k) * (1 - missing) ** k * missing ** np.maximum(d - k, 0) * comb(k, y) * (k <= d))
 
@@ -206,7 +209,7 @@ def grow(
         new = n + 1 + step
         for before in range(pre):
             for y in range(step + 1):
-                factor = coefficient[step, step, y]
+                factor = coefficient[step, 0, y]
                 to = (before * new + y) * post
                 at = before * (n + 1) * post
                 for i in range((n + 1) * post):

@@ -72,6 +72,10 @@ class BetaPosterior:
         """Second parameter of each arm."""
         return np.array([b for _, b in self.priors]) + (self.n - self.successes)
 
+    def counts(self) -> tuple[Int[Array, "R A"], Int[Array, "R A"]]:
+        """Return known outcomes and responders of each arm."""
+        return self.n, self.successes
+
     def mean(self) -> Float[Array, "R A"]:
         """Return the posterior mean of each arm."""
         return self.alpha / (self.alpha + self.beta)

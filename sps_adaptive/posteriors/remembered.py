@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sps_adaptive.contracts import Posterior
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
     from sps_adaptive.contracts import Array
 
@@ -36,6 +36,11 @@ class Remembered:
         if key not in self._better:
             self._better[key] = self._posterior.prob_better(than, by)
         return self._better[key]
+
+    def counts(self) -> tuple[Int[Array, "R A"], Int[Array, "R A"]]:
+        """Return known outcomes and responders of each arm, where the posterior is one of proportions."""
+        counts: tuple[Int[Array, "R A"], Int[Array, "R A"]] = getattr(self._posterior, "counts")()  # noqa: B009
+        return counts
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the posterior mean of each arm."""

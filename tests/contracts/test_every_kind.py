@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from sps_adaptive.allocation import AllocationKind, Fixed
 from sps_adaptive.contracts import Outcome, Potential, Snapshot, Stop
-from sps_adaptive.decisions import DecisionKind
+from sps_adaptive.decisions import DecisionKind, Predictive
 from sps_adaptive.endpoints import EndpointKind
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.population import AccrualKind, DropoutKind
@@ -110,6 +110,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("decisions", "futility"): [{"probability": 0.4}, {"probability": [0.1, 0.2, 0.4, 0.5], "from_look": 2}],
     ("decisions", "drop_arm"): [{"probability": 0.4}, {"probability": [0.2, 0.3, 0.4], "margin": 0.1}],
+    ("decisions", "predictive"): [{"probability": 0.4}, {"probability": 0.6, "then": "efficacy", "from_look": 2}],
 }
 """Section and word of a kind, with what may stand beside `kind:`."""
 
@@ -480,6 +481,8 @@ def test_allocation_rule_with_the_arms_in_another_order(part):
 @pytest.mark.parametrize("k", range(SCHEDULED + 1))
 @examples("decisions")
 def test_decision_rule(part, k):
+    if isinstance(part, Predictive):  # any function of a look will do for its table
+        part = part.bind(lambda look: look.posterior.prob_better(look.control))
     said = holds(part.verdict, the_look(k))
     assert said.stop.shape == (R,) and said.stop.dtype == np.int8
     assert np.isin(said.stop, list(Stop)).all()

@@ -1,0 +1,115 @@
+"""The final probability of being better, in every final state: what thresholds are chosen from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sps_adaptive.decisions import Efficacy
+from sps_adaptive.errors import UsageError
+from sps_adaptive.exact.bernstein import Supremum, coefficients, elevate, supremum
+from sps_adaptive.exact.certificate import Null
+from sps_adaptive.exact.posterior import counts
+from sps_adaptive.exact.recursion import Ending
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from sps_adaptive.contracts import Array, Design
+    from sps_adaptive.scenario import Scenario
+
+LOWEST = 0.5
+"""Thresholds below this are not considered: states that would not pass one are not kept."""
+
+
+def efficacy_rule(scenario: Scenario) -> tuple[int, Efficacy]:
+    """Return the one efficacy rule of a scenario and its place.
+
+    Raises
+    ------
+    UsageError
+        If there is none or more than one.
+    """
+    found = [(place, rule) for place, rule in enumerate(scenario.decisions) if isinstance(rule, Efficacy)]
+    if len(found) != 1:
+        raise UsageError(
+            f"the scenario has {len(found) or 'no'} efficacy rules, and a threshold can be found for one",
+            "keep one rule of the kind efficacy",
+        )
+    if found[0][1].test == "conditional":
+        raise UsageError(
+            "a conditional test finds its critical values by itself",
+            "leave the calibration out, or use test: posterior",
+        )
+    return found[0]
+
+
+def claims_only_at_end(rule: Efficacy, n_looks: int) -> bool:
+    """Return whether a rule speaks only at the final analysis: then larger thresholds only take claims away."""
+    return n_looks == 0 or rule.from_look > n_looks
+
+
+class Scores(NamedTuple):
+    """Final states in which a wrong claim is possible, by decreasing score."""
+
+    score: Float[Array, " X"]
+    """The largest probability of being better, over the arms whose claim would be wrong."""
+    weight: Float[Array, " X"]
+    code: Int[Array, " X"]
+    """Which of the totals below."""
+    known: Int[Array, "T G"]
+    responders: Int[Array, "T G"]
+    """Known outcomes and responders of each group of arms."""
+
+    def largest_error(self, null: Null, n: int, width: float) -> Supremum:
+        """Return the largest probability, over a null, of the first n states."""
+        weight = np.bincount(self.code[:n], self.weight[:n], len(self.known))
+        patients = int(self.known.sum(axis=1).max(initial=0))
+        tensor = np.zeros((patients + 1,) * len(null.groups))
+        totals, which = np.unique(self.known, axis=0, return_inverse=True)
+        for number, total in enumerate(totals):
+            here = np.flatnonzero((which == number) & (weight > 0))
+            if len(here) == 0:
+                continue
+            raised = np.zeros(tuple(total + 1))
+            raised[tuple(self.responders[here].T)] = weight[here]
+            for axis, each in enumerate(total):
+                raised = elevate(raised, patients - int(each), axis)
+            tensor += raised
+        return supremum(coefficients(tensor), width, below=null.below, margin=null.margin)
+
+
+class Collector:
+    """Keeps the scores of final states, for one null."""
+
+    def __init__(self, null: Null, design: Design) -> None:
+        self._null, self._control, self._margin = null, design.control, design.efficacy_margin
+        self._pieces: list[tuple[Array, ...]] = []
+
+    def add(self, ending: Ending) -> None:
+        """Keep what a trial that went to the end might claim."""
+        arms = [arm for arm in self._null.wrong if ending.end.is_open[arm]]
+        if ending.end.look != 0 or not arms:
+            return
+        better = ending.posterior.prob_better(self._control, self._margin)
+        score = better[:, arms].max(axis=1)
+        kept = np.flatnonzero((score > LOWEST) & (ending.weight > 0))
+        known, responders = counts(ending.batch.rows()[kept])
+        groups = self._null.groups
+        k = np.stack([known[:, group].sum(axis=1) for group in groups], axis=1)
+        s = np.stack([responders[:, group].sum(axis=1) for group in groups], axis=1)
+        self._pieces.append((score[kept], ending.weight[kept], k, s))
+
+    def scores(self) -> Scores:
+        """Return all that was kept, sorted."""
+        groups = len(self._null.groups)
+        if not self._pieces:
+            none = np.zeros((0, groups), np.int64)
+            return Scores(np.empty(0), np.empty(0), np.empty(0, np.int64), none, none)
+        score, weight, k, s = (np.concatenate(each) for each in zip(*self._pieces, strict=True))
+        order = np.argsort(-score, kind="stable")
+        radix = (int(k.max()) + 1,) * (2 * groups)
+        found, code = np.unique(np.ravel_multi_index((*k.T, *s.T), radix)[order], return_inverse=True)
+        both = np.stack(np.unravel_index(found, radix), axis=1)
+        return Scores(score[order], weight[order], code, both[:, :groups], both[:, groups:])

@@ -1,0 +1,212 @@
+"""Power against the number of patients, exactly, from one pass: the layers of a trial are the ends of smaller ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sps_adaptive.allocation import Thompson
+from sps_adaptive.arrays import TIE
+from sps_adaptive.errors import UsageError
+from sps_adaptive.exact.binding import designs
+from sps_adaptive.exact.calendar import course
+from sps_adaptive.exact.calibration import smallest_threshold
+from sps_adaptive.exact.certificate import nulls, why_not
+from sps_adaptive.exact.choice import with_patients
+from sps_adaptive.exact.posterior import counts
+from sps_adaptive.exact.recursion import Ending, walk
+from sps_adaptive.exact.scores import Collector, claims_only_at_end, efficacy_rule
+from sps_adaptive.scenario import ADAPTIVE, Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Bool, Float
+
+    from sps_adaptive.contracts import Array, Design
+
+CURVE = ("patients", "threshold", "largest_error", "power", "enrolled", "share_on_best", "responders")
+"""Columns of the curve.
+
+`patients` is the largest number of patients; `threshold` that of the efficacy rule at this size, and `largest_error`
+what the error is certain not to exceed with it; `power` the probability of declaring at least one effective arm
+effective; `enrolled` the mean number of patients; `share_on_best` the mean share of them on the best arm; `responders`
+the mean share of those assessed who respond (have the good outcome).
+"""
+
+
+class Curve(NamedTuple):
+    """Power against the number of patients in one truth."""
+
+    table: pd.DataFrame
+    """The columns of `CURVE`, a row for each size."""
+    truth: str
+    target: float
+    first: int | None
+    """The smallest size whose power reaches the target; None if none does."""
+    lasting: int | None
+    """The smallest size from which on all sizes reach it: exact power is saw-toothed."""
+
+
+def curve(
+    scenario: Scenario, sizes: Sequence[int], truth: str, level: float | None = None, target: float = 0.8
+) -> Curve:
+    """Return the exact power at each size.
+
+    Parameters
+    ----------
+    scenario
+        The scenario; its looks stay where they are, and a smaller trial has those before its end.
+    sizes
+        Largest numbers of patients.
+    truth
+        The truth whose power is wanted.
+    level
+        If given, each size gets the smallest threshold whose certified largest error is at most this; otherwise the
+        threshold of the scenario, and no certificate.
+    target
+        The power that is wanted.
+
+    Raises
+    ------
+    UsageError
+        If the rules of the scenario depend on the largest number of patients, so that a smaller trial is another one
+        from the start; or if no threshold can be found.
+    """
+    sizes = sorted({int(size) for size in sizes})
+    _check(scenario, sizes, truth, level)
+    whole = with_patients(scenario, sizes[-1])
+    assert whole is not None
+    design = designs(whole)[ADAPTIVE]
+    case = _Case.of(whole, design, truth)
+    rows, stopped = [], np.zeros(len(SUMS))  # trials that stopped at a look belong to all that are larger
+    ending_at: _Size | None = None
+    for ending in walk(design, course(whole, design), sizes=sizes[:-1]):
+        if ending.end.look:
+            stopped += case.sums(ending, ending.is_claimed)
+            continue
+        if ending_at is None or ending_at.patients != ending.enrolled:
+            rows += [ending_at.row(level)] if ending_at else []
+            ending_at = _Size(ending.enrolled, case, stopped.copy(), level is not None)
+        ending_at.add(ending)
+    assert ending_at is not None
+    rows.append(ending_at.row(level))
+    return _curve(rows, truth, target)
+
+
+SUMS = ("power", "enrolled", "share_on_best", "responders")
+"""Expectations over the final states."""
+
+
+class _Case(NamedTuple):
+    """A trial in one truth."""
+
+    scenario: Scenario
+    design: Design
+    rates: Float[Array, " A"]
+    """True response rates, oriented."""
+    effective: Bool[Array, " A"]
+    best: Bool[Array, " A"]
+
+    @classmethod
+    def of(cls, scenario: Scenario, design: Design, truth: str) -> _Case:
+        values = scenario.truth(truth).of(scenario.endpoint_name)
+        rates = np.array([float(values[arm]) for arm in design.arms])  # type: ignore[arg-type]
+        rates = rates if scenario.endpoint.better == "higher" else 1 - rates
+        effective = rates - rates[design.control] > design.efficacy_margin + 1e-9
+        effective[design.control] = False
+        return cls(scenario, design, rates, effective, rates >= rates.max() - 1e-9)
+
+    def probability(self, ending: Ending) -> Float[Array, " R"]:
+        """Return the probability of each state."""
+        known, responders = counts(ending.batch.rows())
+        likelihood = self.rates**responders * (1 - self.rates) ** (known - responders)
+        return np.asarray(ending.weight * likelihood.prod(axis=1))
+
+    def sums(self, ending: Ending, is_claimed: Bool[Array, "R A"]) -> Float[Array, " 4"]:
+        """Return what some final states add to `SUMS`."""
+        probability = self.probability(ending)
+        known, responders = counts(ending.batch.rows())
+        enrolled = ending.batch.enrolled()
+        n = known.sum(axis=1)
+        share = np.divide(responders.sum(axis=1), n, out=np.zeros(len(n)), where=n > 0)
+        found = is_claimed[:, self.effective].any(axis=1)
+        on_best = enrolled[:, self.best].sum(axis=1) / ending.enrolled
+        return np.array([probability @ each for each in (found, np.full(len(n), ending.enrolled), on_best, share)])
+
+
+class _Size:
+    """Collects the final states of the trial of one size; trials that stopped before are part of it."""
+
+    def __init__(self, patients: int, case: _Case, stopped: Float[Array, " 4"], calibrated: bool) -> None:
+        self.patients, self._case, self._sums = patients, case, stopped
+        self._nulls = nulls(case.scenario) if calibrated else []
+        self._collectors = [Collector(null, case.design) for null in self._nulls]
+        self._scores: list[tuple[Float[Array, " R"], Float[Array, " R"]]] = []
+
+    def add(self, ending: Ending) -> None:
+        """Add some final states."""
+        self._sums += self._case.sums(ending, ending.is_claimed)
+        for collector in self._collectors:
+            collector.add(ending)
+        arms = np.flatnonzero(self._case.effective & np.array(ending.end.is_open))
+        if self._collectors and len(arms):
+            design = self._case.design
+            better = ending.posterior.prob_better(design.control, design.efficacy_margin)[:, arms].max(axis=1)
+            self._scores.append((better, self._case.probability(ending)))
+
+    def row(self, level: float | None) -> tuple[float, ...]:
+        """Return the row of the curve."""
+        rule = efficacy_rule(self._case.scenario)[1]
+        sums, threshold, upper = self._sums, rule.probability, np.nan
+        if level is not None:
+            found = smallest_threshold(self._nulls, [each.scores() for each in self._collectors], level)
+            threshold, upper = found.written, found.upper
+            passed = sum(float(p[score - threshold > TIE].sum()) for score, p in self._scores)
+            sums = np.array([passed, *sums[1:]])  # without claims at looks these are all
+        assert isinstance(threshold, float)
+        return (self.patients, threshold, upper, *sums)
+
+
+def _curve(rows: list[tuple[float, ...]], truth: str, target: float) -> Curve:
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=list(CURVE)).astype({"patients": "int64"})
+    size, reached = table["patients"].to_numpy(), (table["power"] >= target).to_numpy()
+    lasting = np.append(0, np.flatnonzero(~reached) + 1)[-1]
+    return Curve(
+        table,
+        truth,
+        target,
+        int(size[reached.argmax()]) if reached.any() else None,
+        int(size[lasting]) if lasting < len(size) else None,
+    )
+
+
+def _check(scenario: Scenario, sizes: Sequence[int], truth: str, level: float | None) -> None:
+    scenario.truth(truth)
+    if not sizes or sizes[0] < 2:
+        raise UsageError("a trial needs at least 2 patients", "give sizes such as 24 to 120")
+    efficacy_rule(scenario)
+    if isinstance(scenario.allocation, Thompson) and scenario.allocation.power == "n/2N":
+        raise UsageError(
+            "with power: n/2N the allocation depends on the largest number of patients, so that each size is a trial "
+            "of its own from the start",
+            "use a fixed power, such as 0.5, or compute sizes one by one",
+        )
+    if any(isinstance(each.probability, list) for each in scenario.decisions):
+        raise UsageError(
+            "thresholds by look belong to one number of looks, and larger trials have more of them",
+            "give each rule one number",
+        )
+    if level is None:
+        return
+    if reason := why_not(scenario):
+        raise UsageError(f"no threshold can be found: {reason}")
+    most = with_patients(scenario, sizes[-1])
+    if most is None or not claims_only_at_end(efficacy_rule(most)[1], most.n_looks):
+        raise UsageError(
+            "a threshold for each size can be found where arms are declared effective at the final analysis only",
+            "let the efficacy rule begin after the last look (from_look), or leave the level out",
+        )
