@@ -106,7 +106,7 @@ def cost_of(scenario: Scenario, design: Design) -> Cost:
         live = 1 if k == 0 else standings
         begin, end = len(ways(path[k].waiting, arms)) * here * live, ahead.ways_after * there * standings
         states += there * standings
-        most = max(most, (begin + 2 * end) * BYTES)  # those reached are copied
+        most = max(most, (begin + 2 * end + 2 * ahead.how.key_counts.size) * BYTES)  # those reached are copied
         spread = ahead.how.key_counts.shape[0] if len(ahead.how.block) == 0 else min(arms ** len(ahead.how.block), 200)
         spread = min(spread, _ways_to_deal(ahead, arms))
         patients = path[k + 1].settled - path[k].settled
@@ -126,7 +126,7 @@ def stage_or_refuse(design: Design, plan: Course, k: int) -> Stage:
     dealt = end.enrolled - begin.enrolled
     parts = max(1, len(end.waiting) + 1)
     keys = float((dealt / parts + 1) ** ((arms - 1) * parts))
-    if keys > 2e7 or any((length + 1) ** (arms - 1) > 1e7 for length in end.waiting):
+    if keys > 4e6 or any((length + 1) ** (arms - 1) > 1e6 for length in end.waiting):
         raise UsageError(
             f"{dealt} patients dealt between two looks to {arms} arms, {sum(end.waiting)} of them still pending at the "
             "second, can fall in too many ways to sum over",

@@ -18,6 +18,10 @@ MOST_ARMS = 4
 """More arms have more states than any machine can hold for a trial worth the name."""
 
 
+MOST_PATIENTS = 1000
+"""Weights grow to the number of ways to choose half of the patients, which then is still a floating-point number."""
+
+
 class LookAt(NamedTuple):
     """A look that takes place."""
 
@@ -75,6 +79,10 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
         return [f"its endpoint is {scenario.endpoint.kind}: sums over all paths need a binary one"]
     if len(scenario.arms) > MOST_ARMS:
         found.append(f"it has {len(scenario.arms)} arms: sums over all paths are feasible for at most {MOST_ARMS}")
+    if scenario.population.patients > MOST_PATIENTS:
+        found.append(
+            f"it has {scenario.population.patients:,} patients: weights of more than {MOST_PATIENTS:,} overflow"
+        )
     looks, accrual = scenario.looks, scenario.population.accrual
     if isinstance(looks, NoLooks) or found:
         return found

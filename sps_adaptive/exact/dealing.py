@@ -73,7 +73,7 @@ def n_keys(lengths: tuple[int, ...], arms: int) -> int:
     return int(np.prod([float(length + 1) ** (arms - 1) for length in lengths]))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)
 def key_counts(lengths: tuple[int, ...], arms: int) -> Int[Array, "M S A"]:
     """Return the counts that each key stands for."""
     keys = np.arange(n_keys(lengths, arms))
@@ -85,7 +85,7 @@ def key_counts(lengths: tuple[int, ...], arms: int) -> Int[Array, "M S A"]:
     return counts
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)
 def dealing(arms: int, segments: tuple[int, ...], block: int, before_end: int) -> Dealing:
     """Return how patients are dealt after a look.
 

@@ -83,6 +83,11 @@ class Batch(NamedTuple):
         """Number of states R."""
         return int(self.start[-1])
 
+    @property
+    def settled(self) -> int:
+        """Patients settled, the same in all states."""
+        return int(self.cells[0].sum())
+
     def rows(self) -> Int[Array, "R A"]:
         """Return the state of each arm, as rows of a table of all states."""
         rows = np.empty((self.size, self.cells.shape[1]), np.int64)
@@ -114,6 +119,11 @@ class Chosen(NamedTuple):
     def thinned(self) -> bool:
         """Whether patients can be lost."""
         return self.batch.thinned
+
+    @property
+    def settled(self) -> int:
+        """Patients settled, the same in all states."""
+        return self.batch.settled
 
     def rows(self) -> Int[Array, "R A"]:
         """Return the state of each arm, as rows of a table of all states."""

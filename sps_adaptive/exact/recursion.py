@@ -169,14 +169,14 @@ def look_at(
     design: Design, course: Course, k: int, enrolled: int, is_open: Arms, batch: Batch | Chosen, posterior: Posterior
 ) -> Look:
     """Return what the rules may see in each state."""
-    known = counts(batch.rows())[0] if batch.thinned else batch.enrolled()
+    known = counts(batch.rows())[0].sum(axis=1) if batch.thinned else np.full(batch.size, batch.settled)
     return Look(
         k=k,
         n_looks=design.schedule.n_looks(course.patients),
         patients=course.patients,
         control=design.control,
         n_enrolled=np.full(batch.size, enrolled),
-        n_known=known.sum(axis=1),
+        n_known=known,
         is_open=np.tile(np.array(is_open), (batch.size, 1)),
         posterior=posterior,
     )
