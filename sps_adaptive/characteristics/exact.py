@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sps_adaptive.arrays import TIE
 from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics import sums
 from sps_adaptive.characteristics.error import Figure
@@ -111,7 +112,7 @@ def exact_tables(scenario: Scenario, truths: Iterable[str] | None = None) -> Exa
         found[name] = design_masses(scenario, designs[name], chosen, certifier)
         certified += [(name, *each[:-1], in_words(each.rates)) for each in certifier.certificates()]
     arms = ("", *scenario.arm_names)
-    same_error = _matched(scenario, found)
+    same_error = _matched(scenario, chosen, found)
     rows = []
     for position, truth in enumerate(chosen):
         for name in DESIGNS:
@@ -238,7 +239,8 @@ class _Pass:
         rows = seen.batch.rows()
         known = self.known[rows].sum(axis=1)
         for truth, mass in enumerate(self.probability(rows, seen.weight)):
-            self.seen[truth][seen.look] += Mass(float(mass.sum()), float(mass @ known), float(mass @ known**2), {})
+            each = mass * known
+            self.seen[truth][seen.look] += Mass(float(mass.sum()), float(each.sum()), float((each * known).sum()), {})
 
     def add(self, ending: Ending) -> None:
         """Add some final states."""
@@ -246,7 +248,8 @@ class _Pass:
         probability = self.probability(rows, ending.weight)
         self._add_labels(ending, rows, probability)
         self._add_cells(ending, probability)
-        self.moments += probability @ self._moments(ending, rows)
+        # einsum, since libraries for linear algebra are slow at long thin products in several threads
+        self.moments += np.einsum("tr,rm->tm", probability, self._moments(ending, rows))
         self._add_coverage(ending, probability)
         if self.n_looks == 0:
             self._add_scores(ending, probability)
@@ -310,7 +313,7 @@ class _Pass:
                 if arm != self.control:
                     above = ending.posterior.prob_better(self.control, float(effect[arm]))[:, arm]
                     inside = (above >= LEVEL_TAIL) & (above <= 1 - LEVEL_TAIL)
-                    self.inside[truth, arm] += float(mass @ inside)
+                    self.inside[truth, arm] += float(mass[inside].sum())
 
     def _add_scores(self, ending: Ending, probability: Float[Array, "T R"]) -> None:
         better = ending.posterior.prob_better(self.control, self.design.efficacy_margin)
@@ -464,10 +467,13 @@ def scaled(time: Timing, probability: float) -> Mass:
     )
 
 
-def _matched(scenario: Scenario, found: dict[str, list[Found]]) -> dict[str, list[tuple[str, float]]]:
+def _matched(
+    scenario: Scenario, truths: tuple[str, ...], found: dict[str, list[Found]]
+) -> dict[str, list[tuple[str, float]]]:
     """Return power and error of the fixed design at the adaptive design's familywise error; see `matched`.
 
-    The threshold is the one whose error is closest: there are only as many as there are final states.
+    Exact errors come in steps, so the fixed design is made a randomised test: between the two thresholds whose errors
+    are next to the one wanted, with the weights that make it right.
     """
     rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy) and rule.test == "posterior"]
     adaptive, fixed = (found[name] for name in DESIGNS)
@@ -477,28 +483,30 @@ def _matched(scenario: Scenario, found: dict[str, list[Found]]) -> dict[str, lis
     if len(rules) != 1 or null is None:
         return {}
     alpha = adaptive[null].masses["familywise_error", 0, 0].s1
-    at = _closest(fixed[null].scores.wrong, fixed[null].scores.probability, alpha)
-    names = list(scenario.truths)
+    strict, loose, share = _thresholds(fixed[null].scores, alpha)
     made: dict[str, list[tuple[str, float]]] = {}
-    for name, each in zip(names, fixed, strict=False):
-        made[name] = [
-            (metric, float(each.scores.probability[score > at].sum()))
+    for truth, each in zip(truths, fixed, strict=True):
+        probability = each.scores.probability
+        made[truth] = [
+            (metric, float((1 - share) * probability[score > strict].sum() + share * probability[score > loose].sum()))
             for metric, score in (("power_any", each.scores.right), ("familywise_error", each.scores.wrong))
             if score is not None
         ]
     return made
 
 
-def _closest(score: Float[Array, " X"] | None, probability: Float[Array, " X"], alpha: float) -> float:
-    """Return the threshold above which the probability is closest to alpha."""
-    assert score is not None
-    order = np.argsort(-score)
-    beyond = np.cumsum(probability[order])
-    ends = np.flatnonzero(np.append(np.diff(score[order]) < -1e-12, True))  # ties are rejected together
-    best = ends[np.argmin(np.abs(beyond[ends] - alpha))]
-    if abs(alpha) < abs(beyond[best] - alpha):
-        return float(score[order[0]])
-    return float(score[order[best]] - 1e-12)
+def _thresholds(scores: Scores, alpha: float) -> tuple[float, float, float]:
+    """Return the thresholds with errors next to alpha from below and above, and the weight of the second."""
+    assert scores.wrong is not None
+    order = np.argsort(-scores.wrong)
+    score, error = scores.wrong[order], np.cumsum(scores.probability[order])
+    last_of_ties = np.append(np.diff(score) < -TIE, True)
+    step = np.append(score[0], score[last_of_ties] - TIE)  # above the first nothing is claimed
+    reached = np.append(0.0, error[last_of_ties])
+    above = min(max(int(np.searchsorted(reached, alpha)), 1), len(step) - 1)
+    gap = reached[above] - reached[above - 1]
+    share = float(np.clip((alpha - reached[above - 1]) / gap, 0.0, 1.0)) if gap > 0 else 0.0
+    return float(step[above - 1]), float(step[above]), share
 
 
 def _yes(mask: Bool[Array, " A"]) -> tuple[bool, ...]:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sps_adaptive.characteristics.matched import MATCHED
-from sps_adaptive.cli.figures import Figures, number, percent, plain, rate
+from sps_adaptive.cli.certified import by_invariance, largest_errors, whatever_the_rate
+from sps_adaptive.cli.figures import Figures, between, number, percent, plain, rate
 from sps_adaptive.cli.layout import Table
 from sps_adaptive.cli.terminal import data, prose, say, table, warn
+from sps_adaptive.runs.exact import CERTIFICATES, ExactResults
 
 if TYPE_CHECKING:
     from sps_adaptive.runs.results import Results
     from sps_adaptive.scenario import Scenario
 
+    Answer = Results | ExactResults
+
 DESIGNS = ("adaptive", "fixed")
 
+MANY_LOOKS = 12
+"""Of more looks than this, so many are printed; all of them are in the file."""
 
-def answer(results: Results, format: str, *, full: bool) -> None:
+
+def answer(results: Answer, format: str, *, full: bool) -> None:
     """Print the operating characteristics of a run."""
     frame = results.characteristics.drop(columns="n")
     if format == "csv":
@@ -30,8 +38,10 @@ def answer(results: Results, format: str, *, full: bool) -> None:
         _tables(results, full=full)
 
 
-def warn_if_unfinished(results: Results) -> None:
+def warn_if_unfinished(results: Answer) -> None:
     """Say what a run that was interrupted lacks."""
+    if isinstance(results, ExactResults):
+        return  # what is there is complete
     wanted = results.scenario.simulation.replicates
     lacks = [f"{results.replicates:,} of {wanted:,} trials a truth"] if results.replicates < wanted else []
     if without := [truth for truth in results.scenario.truths if truth not in results.truths]:
@@ -40,19 +50,15 @@ def warn_if_unfinished(results: Results) -> None:
         warn(f"this run is not complete: it has {' and '.join(lacks)}. Simulating its scenario again goes on with it.")
 
 
-def _tables(results: Results, *, full: bool) -> None:
-    scenario = results.scenario
+def _tables(results: Answer, *, full: bool) -> None:
     figures = Figures(results.characteristics)
-    say(" ".join(scenario.title.split()), bold=True)
-    prose(
-        f"{results.replicates:,} simulated trials for each truth and design, seed {scenario.simulation.seed}. "
-        "adaptive: the design of the scenario. fixed: the same patients randomised equally, no looks. "
-        "±: one Monte Carlo standard error. 0 (<x): in none of the trials, and x is the end of the 95% interval."
-    )
-    for made in (_claims, _patients, _endings, _looks, _calendar, _estimates):
+    say(" ".join(results.scenario.title.split()), bold=True)
+    prose(_about(results))
+    certain = partial(_certified, full=full)
+    for made in (_claims, certain, _patients, _endings, _looks, _calendar, _estimates):
         if shown := made(results, figures):
             say()
-            table(shown)
+            _show(shown)
     if full:
         for shown in _everything(results):
             say()
@@ -65,12 +71,39 @@ def _tables(results: Results, *, full: bool) -> None:
     _files(results)
 
 
-def _files(results: Results) -> None:
+def _show(shown: Table | str) -> None:
+    if isinstance(shown, str):
+        prose(shown)
+    else:
+        table(shown)
+
+
+def _about(results: Answer) -> str:
+    designs = "adaptive: the design of the scenario. fixed: the same patients randomised equally, no looks."
+    if isinstance(results, ExactResults):
+        states = float(f"{results.predicted['states']:.3g}")
+        return (
+            f"Exact: all paths summed, no Monte Carlo error; about {states:,.0f} states. {designs} "
+            "Figures are rounded: 0 is really 0, and <0.001 is not."
+        )
+    return (
+        f"{results.replicates:,} simulated trials for each truth and design, seed {results.scenario.simulation.seed}. "
+        f"{designs} ±: one Monte Carlo standard error. 0 (<x): in none of the trials, and x is the end of the 95% "
+        "interval."
+    )
+
+
+def _files(results: Answer) -> None:
     from sps_adaptive.runs.store import CHARACTERISTICS
 
+    if results.folder is None:
+        return
     file = results.folder / CHARACTERISTICS
     say(f"Every figure: {f'{file} (or --full)' if file.exists() else '--full, --format csv, --format json'}")
-    say(f"Every trial:  {results.folder}, tables trials, looks, arms (see DICTIONARY.md)")
+    if isinstance(results, ExactResults):
+        say(f"Every bound:  {results.folder / CERTIFICATES}")
+    else:
+        say(f"Every trial:  {results.folder}, tables trials, looks, arms (see DICTIONARY.md)")
 
 
 # --------------------------------------------------------------------------------------- the tables
@@ -87,13 +120,13 @@ class _Row(NamedTuple):
         return self.figures.get(self.truth, self.design, metric, arm, look)
 
 
-def _rows(results: Results, figures: Figures) -> Iterator[_Row]:
+def _rows(results: Answer, figures: Figures) -> Iterator[_Row]:
     for truth in results.truths:
         for design in DESIGNS:
             yield _Row(figures, truth, design)
 
 
-def _claims(results: Results, figures: Figures) -> Table:
+def _claims(results: Answer, figures: Figures) -> Table:
     arms = _experimental(results.scenario)
     made = Table(
         "Declared effective, % of trials",
@@ -117,7 +150,13 @@ def _or_blank(figure: Any) -> str:
     return percent(figure) if figure else ""
 
 
-def _patients(results: Results, figures: Figures) -> Table:
+def _certified(results: Answer, figures: Figures, *, full: bool) -> Table | str:
+    if isinstance(results, ExactResults):
+        return largest_errors(results)
+    return by_invariance(results, figures, full=full)
+
+
+def _patients(results: Answer, figures: Figures) -> Table:
     arms = results.scenario.arm_names
     made = Table(
         "Patients",
@@ -133,7 +172,7 @@ def _patients(results: Results, figures: Figures) -> Table:
             get.design,
             number(get("patients")),
             plain(get("patients_sd"), 1),
-            f"{plain(get('patients_q05'))}-{plain(get('patients_q95'))}",
+            between(get("patients_q05"), get("patients_q95")),
             *(plain(get("patients", arm), 1) for arm in arms),
             percent(get("share_on_best")),
             percent(get("wrong_direction")),
@@ -141,7 +180,7 @@ def _patients(results: Results, figures: Figures) -> Table:
     return made
 
 
-def _endings(results: Results, figures: Figures) -> Table:
+def _endings(results: Answer, figures: Figures) -> Table:
     from sps_adaptive.characteristics.metrics import outcome_metric
     from sps_adaptive.tables import OUTCOMES
 
@@ -159,7 +198,7 @@ def _endings(results: Results, figures: Figures) -> Table:
     return made
 
 
-def _looks(results: Results, figures: Figures) -> Table | None:
+def _looks(results: Answer, figures: Figures) -> Table | None:
     """Only the adaptive design has looks."""
     if not results.scenario.n_looks:
         return None
@@ -168,11 +207,13 @@ def _looks(results: Results, figures: Figures) -> Table | None:
         ["truth", "look"],
         ["takes place, %", "month", "enrolled", "known", "pending", "stops for efficacy, %", "for futility, %"],
         "Means among the trials in which the look takes place. Known: outcomes; the other patients are pending or have "
-        "dropped out. Stops: of all trials.",
+        "dropped out. Stops: of all trials."
+        + (f" Some of {results.scenario.n_looks} looks." if results.scenario.n_looks > MANY_LOOKS else "")
+        + _without_months(results, figures),
     )
     for truth in results.truths:
         get = _Row(figures, truth, "adaptive")
-        for look in range(1, results.scenario.n_looks + 1):
+        for look in _shown_looks(results.scenario.n_looks):
             made.add(
                 truth,
                 str(look),
@@ -184,14 +225,21 @@ def _looks(results: Results, figures: Figures) -> Table | None:
     return made
 
 
-def _calendar(results: Results, figures: Figures) -> Table:
+def _shown_looks(n_looks: int) -> list[int]:
+    """Return the looks that are printed: all, or the first, the last and some between."""
+    if n_looks <= MANY_LOOKS:
+        return list(range(1, n_looks + 1))
+    return [1 + round(step * (n_looks - 1) / (MANY_LOOKS - 1)) for step in range(MANY_LOOKS)]
+
+
+def _calendar(results: Answer, figures: Figures) -> Table:
     is_binary = results.scenario.endpoint.kind == "binary"
     made = Table(
         "Time, and outcomes in the trial",
         ["truth", "design"],
         ["decision", "all\nfollowed", "SD", "5-95%", "overrun", "events" if is_binary else "mean outcome"],
         "Months from the opening; standard deviation and quantiles of the time until everybody is followed. Overrun: "
-        "patients pending when a trial stops at a look.",
+        "patients pending when a trial stops at a look." + _without_months(results, figures),
     )
     for get in _rows(results, figures):
         made.add(
@@ -200,14 +248,20 @@ def _calendar(results: Results, figures: Figures) -> Table:
             number(get("decision_month")),
             number(get("duration_months")),
             plain(get("duration_months_sd"), 1),
-            f"{plain(get('duration_months_q05'))}-{plain(get('duration_months_q95'))}",
+            between(get("duration_months_q05"), get("duration_months_q95")),
             number(get("overrun")),
             number(get("events")) if is_binary else number(get("mean_outcome"), 3, signed=True),
         )
     return made
 
 
-def _estimates(results: Results, figures: Figures) -> Table:
+def _without_months(results: Answer, figures: Figures) -> str:
+    """Return what is said of months that an exact computation leaves out, as it does where accrual is random."""
+    there = all(figures.get(truth, "adaptive", "duration_months") for truth in results.truths)
+    return "" if there else " -: months depend on the random accrual, and only a simulation tells them."
+
+
+def _estimates(results: Answer, figures: Figures) -> Table:
     control = results.scenario.arm_names[results.scenario.control]
     made = Table(
         f"The reported effect (arm minus {control}, in the final analysis)",
@@ -231,21 +285,29 @@ def _estimates(results: Results, figures: Figures) -> Table:
     return made
 
 
-def _everything(results: Results) -> Iterator[Table]:
+def _everything(results: Answer) -> Iterator[Table]:
     frame = results.characteristics.drop(columns="n")
+    if isinstance(results, ExactResults):  # the interval is the figure itself
+        frame = frame.assign(mcse="exact").drop(columns=["lower", "upper"])
     for (truth, design), rows in frame.groupby(["truth", "design"], sort=False, observed=True):
         heads = list(rows.columns)[2:]
         made = Table(f"Every figure: {truth}, {design}", heads[:3], heads[3:])
         for metric, arm, look, *values in rows[heads].astype(object).to_numpy().tolist():
-            made.add(metric, arm, str(look or ""), *("-" if value != value else f"{value:.4g}" for value in values))
+            made.add(metric, arm, str(look or ""), *map(_cell, values))
         yield made
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "-" if value != value else f"{value:.4g}"
 
 
 # ----------------------------------------------------------------------------------------- in short
 
 
-def _in_short(results: Results, figures: Figures) -> Iterator[str]:
-    """Yield one sentence for each truth."""
+def _in_short(results: Answer, figures: Figures) -> Iterator[str]:
+    """Yield one sentence for each truth, and what is certain whatever the truth."""
     for truth in results.truths:
 
         def both(metric: str, write: Callable[[Any], str], truth: str = truth) -> str:
@@ -259,15 +321,18 @@ def _in_short(results: Results, figures: Figures) -> Iterator[str]:
                 found[-1] += f", {_percent(same)} of fixed ones at the same type I error"
         if figures.get(truth, "adaptive", "familywise_error"):
             found.append(f"wrongly declares an arm effective in {both('familywise_error', _percent)}")
-        yield (
-            f"{truth}: {', '.join(found)}; {both('patients', plain)} patients, {both('duration_months', plain)} months."
-        )
+        length = [f"{both('patients', plain)} patients"]
+        if figures.get(truth, "adaptive", "duration_months"):
+            length.append(f"{both('duration_months', plain)} months")
+        yield f"{truth}: {', '.join(found)}; {', '.join(length)}."
+    if isinstance(results, ExactResults):
+        yield from whatever_the_rate(results)
 
 
 def _percent(figure: Any) -> str:
     if figure is None:
         return "-"
-    if figure.estimate == 0 and figure.upper is not None:
+    if figure.estimate == 0 and figure.upper:
         return f"0% (<{100 * figure.upper:.1g}%)"
     return f"{rate(figure)}%"
 

@@ -11,12 +11,19 @@ import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sps_adaptive import __version__
+from sps_adaptive.cli.engines import Engine
 from sps_adaptive.cli.failures import INTERRUPTED, in_words
+
+if TYPE_CHECKING:
+    from sps_adaptive.scenario import Scenario
+
+MEMORY_GB, MINUTES = 2.0, 10.0
+"""What exact figures may take if nothing else is said: as in `runs.exact`, which is not imported so early."""
 
 app = typer.Typer(
     name="sps-adaptive",
@@ -49,6 +56,7 @@ Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, inst
 FormatOption = Annotated[
     Format, typer.Option("--format", help="table for people; json or csv: tidy rows on stdout and nothing else.")
 ]
+Truths = Annotated[list[str] | None, typer.Option("--truth", "-t", help="Only this truth; may be given several times.")]
 Full = Annotated[bool, typer.Option("--full", help="Print every figure, not only the main ones.")]
 
 
@@ -89,25 +97,44 @@ def simulate(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Folder of the run; left out: runs/NAME-DIGEST."),
     ] = None,
-    truth: Annotated[
-        list[str] | None, typer.Option("--truth", "-t", help="Only this truth; may be given several times.")
+    truth: Truths = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            "--engine",
+            help="exact: sum over all paths; simulate: draw trials; auto: exact where it is possible and quick. "
+            "Left out: as the file says.",
+        ),
     ] = None,
     format: FormatOption = Format.table,
     full: Full = False,
 ) -> None:
     """Simulate a scenario and print what the trial can and cannot do.
 
+    Where all paths of the trial can be summed in seconds, the figures are exact, and nothing is simulated (--engine).
     Results are kept: the same scenario again is read, not run, and more replicates only add to it. This is also how
     a run goes on that was interrupted.
     """
+    with in_words():
+        from sps_adaptive.cli.engines import pick
+        from sps_adaptive.cli.terminal import complain
+        from sps_adaptive.runs.exact import of_truths
+        from sps_adaptive.spec import load_scenario
+
+        scenario = load_scenario(file)
+        picked = pick(of_truths(scenario, truth), engine or scenario.simulation.engine, replicates)
+        if picked.why and not picked.exact:  # an exact computation tells its size when it begins
+            complain(picked.sentence())
+    if picked.exact:
+        _exact(scenario, file, truth, output, None, format, full)
+        return
     with in_words("Interrupted: finished blocks are kept, and the same command goes on from there."):
         from sps_adaptive.cli.answer import answer
         from sps_adaptive.cli.terminal import progress, warn
-        from sps_adaptive.runs.run import default_folder, open_run
+        from sps_adaptive.runs.run import default_folder, open_simulated
         from sps_adaptive.runs.run import simulate as run
-        from sps_adaptive.spec import load_scenario
 
-        scenario = load_scenario(file).with_simulation(replicates, seed)
+        scenario = scenario.with_simulation(replicates, seed)
         with progress() as report:
             results = run(
                 scenario,
@@ -117,10 +144,61 @@ def simulate(
                 progress=report,
                 warn=warn,
                 text=file.read_text(encoding="utf-8"),
-                command=shlex.join(["sps-adaptive", *sys.argv[1:]]),
+                command=_command(),
             )
-            open_run(results.folder).save_characteristics()  # of all that is there, whatever was asked for now
+            open_simulated(results.folder).save_characteristics()  # of all that is there, whatever was asked for now
         answer(results, format.value, full=full)
+
+
+@app.command()
+def exact(
+    file: ScenarioFile,
+    truth: Truths = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder of the figures; left out: runs/NAME-DIGEST-exact."),
+    ] = None,
+    memory: Annotated[
+        float, typer.Option("--memory", min=0.1, max=1e6, metavar="GB", help="Memory it may take.")
+    ] = MEMORY_GB,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.01, max=1e6, metavar="M", help="Time it may take.")
+    ] = MINUTES,
+    calibrate: Annotated[
+        float | None,
+        typer.Option("--calibrate", metavar="LEVEL", help="Instead: the threshold that keeps the largest error at it."),
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option("--sizes", metavar="FROM:TO", help="Instead: power at sizes (FROM:TO:STEP), in one --truth."),
+    ] = None,
+    power: Annotated[
+        float, typer.Option("--power", min=0.01, max=0.9999, metavar="P", help="With --sizes: the power wanted.")
+    ] = 0.8,
+    belief: Annotated[
+        list[str] | None,
+        typer.Option("--belief", metavar="ARM=A,B", help="Instead: assurance, with Beta(A, B) for each arm's rate."),
+    ] = None,
+    format: FormatOption = Format.table,
+    full: Full = False,
+) -> None:
+    """Print exact figures: all paths summed, no Monte Carlo error.
+
+    For binary endpoints, few arms and patients who come at equal intervals (or outcomes that are known at once). Where
+    it cannot be, or takes more memory or time than it may, it says why. Figures are kept, and read when they are asked
+    for again.
+    """
+    with in_words():
+        from sps_adaptive.spec import load_scenario
+
+        scenario = load_scenario(file)
+        if calibrate is not None or sizes is not None or belief:
+            from sps_adaptive.cli.questions import Asked, ask
+
+            asked = Asked(calibrate, sizes, power, belief or [], truth or [], (memory * 1e9, minutes * 60))
+            ask(scenario, asked, format.value)
+            return
+    _exact(scenario, file, truth, output, (memory, minutes), format, full)
 
 
 @app.command()
@@ -193,6 +271,37 @@ def replay(
 
         scenario = load_scenario(file).with_simulation(None, seed)
         story(run_again(scenario, truth, replicate, design.value), patients=patients)
+
+
+def _exact(
+    scenario: Scenario,
+    file: Path,
+    truths: list[str] | None,
+    output: Path | None,
+    within: tuple[float, float] | None,
+    format: Format,
+    full: bool,
+) -> None:
+    """Compute or read exact figures, within so many GB and minutes, and print them."""
+    with in_words("Interrupted: nothing was written, and the same command begins anew."):
+        from sps_adaptive.cli.answer import answer
+        from sps_adaptive.cli.terminal import complain
+        from sps_adaptive.runs.exact import compute_exact, default_exact_folder
+
+        results = compute_exact(
+            scenario,
+            truths=truths,
+            output=output or default_exact_folder(scenario, file),
+            budget=within and (within[0] * 1e9, within[1] * 60),
+            tell=lambda words: complain(f"Exact: {words}."),
+            text=file.read_text(encoding="utf-8"),
+            command=_command(),
+        )
+        answer(results, format.value, full=full)
+
+
+def _command() -> str:
+    return shlex.join(["sps-adaptive", *sys.argv[1:]])
 
 
 def _cores() -> int:

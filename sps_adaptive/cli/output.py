@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 def synopsis(scenario: Scenario, file: str) -> None:
     """Print the design in English, the defaults it used and the warnings."""
+    from sps_adaptive.cli.engines import outlook
     from sps_adaptive.synopsis import defaults, describe, warnings
 
+    figures = outlook(scenario)
     say(" ".join(scenario.title.split()), bold=True)
     prose(scenario.question or "")
     say()
@@ -27,6 +29,7 @@ def synopsis(scenario: Scenario, file: str) -> None:
         prose(sentence, rest="  ")
     say()
     prose(f"Truths: {', '.join(scenario.truths)}.", rest="  ")
+    prose(f"Figures: {figures}", rest="  ")
     for heading, lines in (
         ("Defaults used", defaults(scenario)),
         ("What a statistician would ask", warnings(scenario)),

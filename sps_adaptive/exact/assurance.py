@@ -81,14 +81,14 @@ def assurance(scenario: Scenario, priors: Mapping[str, tuple[float, float]], des
         known, responders = counts(ending.batch.rows())
         log_mean = betaln(alpha + responders, beta + known - responders) - betaln(alpha, beta)
         probability = ending.weight * np.exp(log_mean.sum(axis=1))
-        claimed += probability @ ending.is_claimed
-        any_claimed += float(probability @ ending.is_claimed.any(axis=1))
+        claimed += (probability[:, None] * ending.is_claimed).sum(axis=0)
+        any_claimed += float(probability[ending.is_claimed.any(axis=1)].sum())
         belief = (
             CellPosterior(believed, ending.batch, patients)
             if isinstance(ending.batch, Batch)
             else BetaPosterior.from_counts(believed, known, responders, patients)
         )
-        rightly += probability @ (ending.is_claimed * belief.prob_better(control, margin))
+        rightly += (probability[:, None] * ending.is_claimed * belief.prob_better(control, margin)).sum(axis=0)
     none = np.zeros((1, len(names)), np.int64)
     before = BetaPosterior.from_counts(believed, none, none, patients).prob_better(control, margin)[0]
     others = [arm for arm in range(len(names)) if arm != control]

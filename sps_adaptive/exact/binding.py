@@ -132,12 +132,13 @@ def critical_values(design: Design, plan: Course, level: float) -> CriticalValue
         known, responders = counts(ending.batch.rows())
         code = known.sum(axis=1) * radix + responders.sum(axis=1)
         pieces.append((code, better[:, open_arms].max(axis=1, initial=-1.0), ending.weight))
-    code, score, weight = (np.concatenate(each) for each in zip(*pieces, strict=True))
-    order = np.lexsort((-score, code))
-    code, score, weight = code[order], score[order], weight[order]
     table = np.full(radix * radix, np.inf)
-    for first, last in _runs(code):
-        table[code[first]] = _critical(score[first:last], weight[first:last], level)
+    if pieces:  # otherwise every trial stops at a look
+        code, score, weight = (np.concatenate(each) for each in zip(*pieces, strict=True))
+        order = np.lexsort((-score, code))
+        code, score, weight = code[order], score[order], weight[order]
+        for first, last in _runs(code):
+            table[code[first]] = _critical(score[first:last], weight[first:last], level)
 
     def critical(look: Look) -> Float[Array, " R"]:
         known, responders = getattr(look.posterior, "counts")()  # noqa: B009

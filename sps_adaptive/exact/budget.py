@@ -26,7 +26,7 @@ BYTES = 8
 OVERHEAD_BYTES = 250_000_000
 """Of what is there besides the weights: tables, a batch at work, and the compiled code."""
 
-MOST_CANDIDATES = 3_000_000
+MOST_CANDIDATES = 300_000
 """Cells are counted one by one where there are fewer candidates; otherwise by the closed form, which counts all."""
 
 NANOSECONDS = {"state": 45.0, "look": 140.0, "move": 1.3, "end": 180.0, "truth": 70.0}

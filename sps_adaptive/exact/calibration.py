@@ -49,7 +49,8 @@ def calibrate(scenario: Scenario, level: float) -> Calibration:
     The error is the familywise error over every region that `certificate.nulls` names. Where the rule speaks only at
     the final analysis, larger thresholds only take claims away, and bisection over the probabilities that occur finds
     the smallest. Where it may stop the trial, each threshold has paths of its own: bisection then stops at `STEP`,
-    takes for granted that errors fall as the threshold rises, and certifies what it returns.
+    takes for granted that errors fall as the threshold rises, and certifies what it returns. So too where a rule on the
+    predictive probability of success may stop it, since the threshold says what success is.
 
     Raises
     ------
@@ -60,8 +61,8 @@ def calibrate(scenario: Scenario, level: float) -> Calibration:
         raise UsageError(f"a level of {level:g}", "give a number between 0 and 1, such as 0.025")
     if reason := why_not(scenario):
         raise UsageError(f"no threshold can be found: {reason}")
-    place, rule = efficacy_rule(scenario)
-    if not claims_only_at_end(rule, scenario.n_looks):
+    place, _ = efficacy_rule(scenario)
+    if not claims_only_at_end(scenario):
         return _by_passes(scenario, place, level)
     design = designs(scenario)[ADAPTIVE]
     regions = nulls(scenario)
@@ -144,7 +145,10 @@ def _by_passes(scenario: Scenario, place: int, level: float) -> Calibration:
         certifier = Certifier(case, design)
         for ending in walk(design, course(case, design)):
             certifier.add(ending)
-        return max(certifier.certificates(), key=lambda each: each.upper)
+        found = certifier.certificates()
+        if {each.null for each in found} != {null.name for null in nulls(case)}:
+            raise UsageError("the largest error can be certified for fewer patients only", "use fewer patients or arms")
+        return max(found, key=lambda each: each.upper)
 
     steps = digits(STEP)
     low, high = LOWEST_STEPS, 10**steps
@@ -161,7 +165,10 @@ def _by_passes(scenario: Scenario, place: int, level: float) -> Calibration:
             f"no threshold below 1 keeps the largest error at {level:g}", "look at what the trial claims at its looks"
         )
     threshold = round(high * STEP, steps)
-    return Calibration(threshold, threshold, level, best.upper, best.lower, best.null, tuple(best.rates.values()))
+    null = next(null for null in nulls(scenario) if null.name == best.null)
+    own = [best.rates[scenario.arm_names[group[0]]] for group in null.groups]
+    rates = tuple(rate if scenario.endpoint.better == "higher" else 1 - rate for rate in own)
+    return Calibration(threshold, threshold, level, best.upper, best.lower, best.null, rates)
 
 
 LOWEST_STEPS = round(0.5 / STEP)

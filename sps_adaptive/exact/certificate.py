@@ -12,13 +12,15 @@ for each of them. The largest coefficient bounds it at once, and halving brings 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import combinations
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sps_adaptive.decisions import Efficacy
-from sps_adaptive.exact.bernstein import coefficients, elevate, supremum
+from sps_adaptive.exact.bernstein import LARGEST_DEGREE, coefficients, elevate, supremum
 from sps_adaptive.exact.posterior import counts
 from sps_adaptive.exact.recursion import Ending
 
@@ -32,7 +34,8 @@ WIDTHS = (1e-6, 1e-6, 1e-4)
 """How close the bound is to the largest value found, with one, two and three free response rates."""
 
 MOST_COEFFICIENTS = 2_000_000
-"""Polynomials with more coefficients are not bounded: three free rates and more than some 120 patients."""
+"""Polynomials with more coefficients are not bounded: three free rates and more than some 120 patients. Nor are those
+whose degrees sum to more than `bernstein.LARGEST_DEGREE`: the weights would overflow."""
 
 Totals = tuple[int, ...]
 
@@ -105,8 +108,7 @@ class Certifier:
     """Collects the weights of wrong claims while the final states pass, and bounds their probability."""
 
     def __init__(self, scenario: Scenario, design: Design) -> None:
-        self._scenario, self._names, self._patients = scenario, design.arms, design.patients
-        self._higher = scenario.endpoint.better == "higher"
+        self._names, self._higher = design.arms, scenario.endpoint.better == "higher"
         self._cases = [(null, null.wrong) for null in nulls(scenario)]
         if len(design.arms) > 2 and self._cases:  # the type I error of each arm, where no arm differs
             self._cases += [(self._cases[0][0], (arm,)) for arm in self._cases[0][1]]
@@ -125,14 +127,14 @@ class Certifier:
                 add_weights(weights, null.groups, known[claimed], responders[claimed], ending.weight[claimed])
 
     def certificates(self) -> list[Certificate]:
-        """Return the largest errors, each as close as `WIDTHS` says."""
+        """Return the largest errors, each as close as `WIDTHS` says; those that cannot be bounded are left out."""
         found = []
         for (null, wrong), weights in zip(self._cases, self._weights, strict=True):
-            if (self._patients + 1.0) ** len(null.groups) > MOST_COEFFICIENTS:
+            bound = bounded(weights, null)
+            if bound is None:
                 continue
             one_arm = wrong != null.wrong or len(self._names) == 2
             arm = self._names[wrong[0]] if one_arm else ""
-            bound = bounded(weights, null, self._patients)
             rates = {
                 self._names[each]: float(rate if self._higher else 1 - rate)
                 for rate, group in zip(bound.at, null.groups, strict=True)
@@ -151,18 +153,29 @@ class Bounded(NamedTuple):
     at: tuple[float, ...]
 
 
-def bounded(weights: dict[Totals, Float[Array, "..."]], null: Null, patients: int) -> Bounded:
-    """Return the largest probability, over a region, of what the weights add up to."""
+def bounded(weights: Mapping[Totals, Float[Array, "..."]], null: Null) -> Bounded | None:
+    """Return the largest probability, over a region, of what the weights add up to; None if that is too much work."""
     if not weights:
         return Bounded(0.0, 0.0, (0.5,) * len(null.groups))
-    tensor = np.zeros((patients + 1,) * len(null.groups))
+    tensor = one_degree(weights)
+    if tensor is None:
+        return None
+    found = supremum(coefficients(tensor), WIDTHS[tensor.ndim - 1], below=null.below, margin=null.margin)
+    return Bounded(found.upper, found.lower, found.at)
+
+
+def one_degree(weights: Mapping[Totals, Float[Array, "..."]]) -> Float[Array, "..."] | None:
+    """Return the sum of polynomials of different degrees, as weights of the largest; None if that is too large."""
+    degrees = tuple(max(totals[axis] for totals in weights) for axis in range(len(next(iter(weights)))))
+    if prod(degree + 1 for degree in degrees) > MOST_COEFFICIENTS or sum(degrees) > LARGEST_DEGREE:
+        return None
+    tensor = np.zeros([degree + 1 for degree in degrees])
     for totals, weight in weights.items():
         raised = weight
         for axis, total in enumerate(totals):
-            raised = elevate(raised, patients - total, axis)
+            raised = elevate(raised, degrees[axis] - total, axis)
         tensor += raised
-    found = supremum(coefficients(tensor), WIDTHS[tensor.ndim - 1], below=null.below, margin=null.margin)
-    return Bounded(found.upper, found.lower, found.at)
+    return tensor
 
 
 def add_weights(

@@ -44,7 +44,7 @@ def choose(scenario: Scenario, budget: Budget = AUTO) -> Choice:
         return Choice(False, "simulated, as the scenario asks", None)
     if against := reasons_against(scenario):
         if wanted == "exact":
-            raise UsageError(f"this trial cannot be computed exactly: {'; '.join(against)}", "use engine: simulate")
+            raise UsageError(f"this trial cannot be computed exactly: {'; '.join(against)}", "draw trials instead: sps-adaptive simulate, with engine: simulate")
         return Choice(False, f"simulated: {against[0]}", None)
     try:
         predicted = cost(scenario)
@@ -67,7 +67,7 @@ def too_large(scenario: Scenario, budget: Budget) -> str:
     """Return what would fit into a budget: fewer patients, with everything else as it is."""
     fits = largest_that_fits(scenario, budget)
     smaller = f"up to {fits} patients would fit, with the same looks; or " if fits else ""
-    return f"{smaller}allow more memory or time, take quotas instead of independent draws, or use engine: simulate"
+    return f"{smaller}allow more memory or time, take quotas instead of independent draws, or draw trials instead"
 
 
 def largest_that_fits(scenario: Scenario, budget: Budget) -> int:

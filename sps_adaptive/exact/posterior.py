@@ -141,14 +141,14 @@ def cell_best(
                 n_rows_right *= length[i]
         left_cdf = side(0, n_left, -1, first, length, n_rows_left, weighted_pdf, cdf)
         right_cdf = side(n_left, n_open, -1, first, length, n_rows_right, weighted_pdf, cdf)
-        found = np.empty((n_open, n_rows_left, n_rows_right))
+        found = np.zeros((n_open, n_rows_left, n_rows_right))
         for i in range(n_open):
             if i < n_left:
                 left = side(0, n_left, i, first, length, n_rows_left, weighted_pdf, cdf)
-                np.dot(left, right_cdf.T, found[i])
+                product(left, right_cdf, found[i])
             else:
                 right = side(n_left, n_open, i, first, length, n_rows_right, weighted_pdf, cdf)
-                np.dot(left_cdf, right.T, found[i])
+                product(left_cdf, right, found[i])
         flat = found.reshape(n_open, n_rows_left * n_rows_right)
         if n_open == arms:  # the states of the open arms are the states
             for r in range(size):
@@ -176,6 +176,28 @@ def cell_best(
                     total += flat[i, at]
                 for i in range(n_open):
                     best[start[c] + r, open_arms[i]] = flat[i, at] / total
+
+
+@compiled
+def product(left: Float[Array, "L G"], right: Float[Array, "M G"], out: Float[Array, "L M"]) -> None:
+    """Add the sums over the nodes of all pairs of rows to `out`, in place.
+
+    Not by a library for linear algebra: those for several threads are slow at many small products, and their order of
+    summation depends on the machine.
+    """
+    turned = right.T.copy()
+    nodes, columns = turned.shape
+    whole = nodes - nodes % 4
+    for i in range(len(left)):
+        row, own = out[i], left[i]
+        for g in range(0, whole, 4):  # four at a time, so that a sum is loaded and stored less often
+            a, b, c, d = own[g], own[g + 1], own[g + 2], own[g + 3]
+            for j in range(columns):
+                row[j] += a * turned[g, j] + b * turned[g + 1, j] + c * turned[g + 2, j] + d * turned[g + 3, j]
+        for g in range(whole, nodes):
+            a = own[g]
+            for j in range(columns):
+                row[j] += a * turned[g, j]
 
 
 @compiled
@@ -231,7 +253,12 @@ def cell_better(
                 continue
             low = offset[a] + first_row(cells[c, a], thinned)
             own = cdf[low : low + full[a]]
-            pair = np.dot(density, (1.0 - own).T) if upwards else 1.0 - np.dot(density, own.T)
+            pair = np.zeros((full[than], full[a]))
+            if upwards:
+                product(density, 1.0 - own, pair)
+            else:
+                product(density, own, pair)
+                pair = 1.0 - pair
             repeat_a, repeat_than = 1, 1
             for b in range(a + 1, arms):
                 repeat_a *= full[b]

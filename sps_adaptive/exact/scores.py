@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import Efficacy
+from sps_adaptive.decisions import Efficacy, Predictive
 from sps_adaptive.errors import UsageError
-from sps_adaptive.exact.bernstein import Supremum, coefficients, elevate, supremum
-from sps_adaptive.exact.certificate import Null
+from sps_adaptive.exact.bernstein import Supremum, coefficients, supremum
+from sps_adaptive.exact.certificate import Null, Totals, one_degree
 from sps_adaptive.exact.posterior import counts
 from sps_adaptive.exact.recursion import Ending
 
@@ -45,9 +45,14 @@ def efficacy_rule(scenario: Scenario) -> tuple[int, Efficacy]:
     return found[0]
 
 
-def claims_only_at_end(rule: Efficacy, n_looks: int) -> bool:
-    """Return whether a rule speaks only at the final analysis: then larger thresholds only take claims away."""
-    return n_looks == 0 or rule.from_look > n_looks
+def claims_only_at_end(scenario: Scenario) -> bool:
+    """Return whether the efficacy rule speaks only at the final analysis: then larger thresholds only take claims away.
+
+    Not so where a rule on the predictive probability of success stops trials: it depends on the threshold too.
+    """
+    if any(isinstance(rule, Predictive) for rule in scenario.decisions):
+        return False
+    return scenario.n_looks == 0 or efficacy_rule(scenario)[1].from_look > scenario.n_looks
 
 
 class Scores(NamedTuple):
@@ -65,18 +70,20 @@ class Scores(NamedTuple):
     def largest_error(self, null: Null, n: int, width: float) -> Supremum:
         """Return the largest probability, over a null, of the first n states."""
         weight = np.bincount(self.code[:n], self.weight[:n], len(self.known))
-        patients = int(self.known.sum(axis=1).max(initial=0))
-        tensor = np.zeros((patients + 1,) * len(null.groups))
-        totals, which = np.unique(self.known, axis=0, return_inverse=True)
-        for number, total in enumerate(totals):
+        radix = (int(self.known.max(initial=0)) + 1,) * len(null.groups)
+        totals, which = np.unique(np.ravel_multi_index(tuple(self.known.T), radix), return_inverse=True)
+        weights: dict[Totals, Float[Array, "..."]] = {(0,) * len(null.groups): np.zeros((1,) * len(null.groups))}
+        for number, total in enumerate(zip(*np.unravel_index(totals, radix), strict=True)):
             here = np.flatnonzero((which == number) & (weight > 0))
-            if len(here) == 0:
-                continue
-            raised = np.zeros(tuple(total + 1))
-            raised[tuple(self.responders[here].T)] = weight[here]
-            for axis, each in enumerate(total):
-                raised = elevate(raised, patients - int(each), axis)
-            tensor += raised
+            if len(here):
+                known = tuple(int(each) for each in total)
+                weights[known] = np.zeros([each + 1 for each in known])
+                weights[known][tuple(self.responders[here].T)] = weight[here]
+        tensor = one_degree(weights)
+        if tensor is None:
+            raise UsageError(
+                f"the error can be certified for fewer patients only, where {null.name}", "use fewer patients or arms"
+            )
         return supremum(coefficients(tensor), width, below=null.below, margin=null.margin)
 
 
@@ -95,6 +102,8 @@ class Collector:
         better = ending.posterior.prob_better(self._control, self._margin)
         score = better[:, arms].max(axis=1)
         kept = np.flatnonzero((score > LOWEST) & (ending.weight > 0))
+        if len(kept) == 0:
+            return
         known, responders = counts(ending.batch.rows()[kept])
         groups = self._null.groups
         k = np.stack([known[:, group].sum(axis=1) for group in groups], axis=1)

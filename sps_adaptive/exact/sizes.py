@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sps_adaptive.allocation import Thompson
 from sps_adaptive.arrays import TIE
+from sps_adaptive.decisions import Predictive
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.binding import designs
-from sps_adaptive.exact.calendar import course
+from sps_adaptive.exact.calendar import course, reasons_against
 from sps_adaptive.exact.calibration import smallest_threshold
 from sps_adaptive.exact.certificate import nulls, why_not
 from sps_adaptive.exact.choice import with_patients
@@ -57,7 +59,8 @@ def curve(
     Parameters
     ----------
     scenario
-        The scenario; its looks stay where they are, and a smaller trial has those before its end.
+        The scenario; its looks stay where they are, and a smaller trial has those before its end. Where it is not the
+        beginning of the larger one (`is_beginning`), it has a pass of its own.
     sizes
         Largest numbers of patients.
     truth
@@ -72,31 +75,64 @@ def curve(
     ------
     UsageError
         If the rules of the scenario depend on the largest number of patients, so that a smaller trial is another one
-        from the start; or if no threshold can be found.
+        from the start; if a trial of one of the sizes cannot be computed; or if no threshold can be found.
     """
     sizes = sorted({int(size) for size in sizes})
     _check(scenario, sizes, truth, level)
     whole = with_patients(scenario, sizes[-1])
     assert whole is not None
+    together = [size for size in sizes if size == sizes[-1] or is_beginning(whole, size)]
+    rows = _rows(whole, together, truth, level)
+    for size in set(sizes) - set(together):
+        alone = with_patients(scenario, size)
+        assert alone is not None
+        rows += _rows(alone, [size], truth, level)
+    return _curve(sorted(rows), truth, target)
+
+
+def is_beginning(whole: Scenario, patients: int) -> bool:
+    """Return whether a trial of fewer patients is the beginning of a larger one, up to its last patient.
+
+    It is not where one of its looks takes place after its last patient, nor where a look cuts a randomisation block
+    that would have been shorter: the last block is as long as patients remain. A trial too small for any look is one.
+    """
+    smaller = with_patients(whole, patients)
+    if smaller is None:
+        return True
+    design = designs(smaller)[ADAPTIVE]
+    before = [look[:3] for look in course(whole).looks if look.enrolled < patients]
+    if [look[:3] for look in course(smaller, design).looks] != before:
+        return False
+    block = design.allocation.block_length(len(design.arms))
+    for begin, end in pairwise([0, *(enrolled for _, enrolled, _ in before)]):
+        if block and end - begin > 1:  # to one patient, quotas and draws are the same
+            last_block = begin + (end - begin - 1) // block * block
+            if last_block + block > patients:
+                return False
+    return True
+
+
+def _rows(whole: Scenario, sizes: Sequence[int], truth: str, level: float | None) -> list[tuple[float, ...]]:
+    """Return the rows of the largest trial and of those that are its beginnings, from one pass."""
     design = designs(whole)[ADAPTIVE]
     case = _Case.of(whole, design, truth)
-    rows, stopped = [], np.zeros(len(SUMS))  # trials that stopped at a look belong to all that are larger
-    ending_at: _Size | None = None
+    stopped = np.zeros(len(SUMS))  # trials that stopped at a look belong to all that are larger
+    ended: dict[int, _Size] = {}
     for ending in walk(design, course(whole, design), sizes=sizes[:-1]):
         if ending.end.look:
             stopped += case.sums(ending, ending.is_claimed)
             continue
-        if ending_at is None or ending_at.patients != ending.enrolled:
-            rows += [ending_at.row(level)] if ending_at else []
-            ending_at = _Size(ending.enrolled, case, stopped.copy(), level is not None)
-        ending_at.add(ending)
-    assert ending_at is not None
-    rows.append(ending_at.row(level))
-    return _curve(rows, truth, target)
+        if ending.enrolled not in ended:
+            ended[ending.enrolled] = _Size(ending.enrolled, case, stopped.copy(), level is not None)
+        ended[ending.enrolled].add(ending)
+    for size in sizes:
+        if size not in ended:  # every trial stops at a look before
+            ended[size] = _Size(size, case, stopped.copy(), level is not None)
+    return [each.row(level) for each in ended.values()]
 
 
-SUMS = ("power", "enrolled", "share_on_best", "responders")
-"""Expectations over the final states."""
+SUMS = ("power", "enrolled", "share_on_best", "responders", "any assessed")
+"""Expectations over the final states; the last is the probability that the share of responders exists."""
 
 
 class _Case(NamedTuple):
@@ -124,7 +160,7 @@ class _Case(NamedTuple):
         likelihood = self.rates**responders * (1 - self.rates) ** (known - responders)
         return np.asarray(ending.weight * likelihood.prod(axis=1))
 
-    def sums(self, ending: Ending, is_claimed: Bool[Array, "R A"]) -> Float[Array, " 4"]:
+    def sums(self, ending: Ending, is_claimed: Bool[Array, "R A"]) -> Float[Array, " 5"]:
         """Return what some final states add to `SUMS`."""
         probability = self.probability(ending)
         known, responders = counts(ending.batch.rows())
@@ -133,13 +169,14 @@ class _Case(NamedTuple):
         share = np.divide(responders.sum(axis=1), n, out=np.zeros(len(n)), where=n > 0)
         found = is_claimed[:, self.effective].any(axis=1)
         on_best = enrolled[:, self.best].sum(axis=1) / ending.enrolled
-        return np.array([probability @ each for each in (found, np.full(len(n), ending.enrolled), on_best, share)])
+        each_state = (found, np.full(len(n), ending.enrolled), on_best, share, n > 0)
+        return np.array([(probability * each).sum() for each in each_state])
 
 
 class _Size:
     """Collects the final states of the trial of one size; trials that stopped before are part of it."""
 
-    def __init__(self, patients: int, case: _Case, stopped: Float[Array, " 4"], calibrated: bool) -> None:
+    def __init__(self, patients: int, case: _Case, stopped: Float[Array, " 5"], calibrated: bool) -> None:
         self.patients, self._case, self._sums = patients, case, stopped
         self._nulls = nulls(case.scenario) if calibrated else []
         self._collectors = [Collector(null, case.design) for null in self._nulls]
@@ -166,7 +203,8 @@ class _Size:
             passed = sum(float(p[score - threshold > TIE].sum()) for score, p in self._scores)
             sums = np.array([passed, *sums[1:]])  # without claims at looks these are all
         assert isinstance(threshold, float)
-        return (self.patients, threshold, upper, *sums)
+        power, enrolled, on_best, responders, any_assessed = sums
+        return (self.patients, threshold, upper, power, enrolled, on_best, responders / any_assessed)
 
 
 def _curve(rows: list[tuple[float, ...]], truth: str, target: float) -> Curve:
@@ -195,18 +233,38 @@ def _check(scenario: Scenario, sizes: Sequence[int], truth: str, level: float | 
             "of its own from the start",
             "use a fixed power, such as 0.5, or compute sizes one by one",
         )
+    if any(isinstance(each, Predictive) for each in scenario.decisions):
+        raise UsageError(
+            "predictive probabilities are about one largest number of patients, so that each size is a trial of its "
+            "own from the start",
+            "use futility with a posterior probability, or compute sizes one by one",
+        )
     if any(isinstance(each.probability, list) for each in scenario.decisions):
         raise UsageError(
             "thresholds by look belong to one number of looks, and larger trials have more of them",
             "give each rule one number",
         )
+    most = _check_sizes(scenario.model_copy(update={"truths": {truth: scenario.truth(truth)}}), sizes)
     if level is None:
         return
+    if not 0 < level < 1:
+        raise UsageError(f"a level of {level:g}", "give a number between 0 and 1, such as 0.025")
     if reason := why_not(scenario):
         raise UsageError(f"no threshold can be found: {reason}")
-    most = with_patients(scenario, sizes[-1])
-    if most is None or not claims_only_at_end(efficacy_rule(most)[1], most.n_looks):
+    if not claims_only_at_end(most):
         raise UsageError(
             "a threshold for each size can be found where arms are declared effective at the final analysis only",
             "let the efficacy rule begin after the last look (from_look), or leave the level out",
         )
+
+
+def _check_sizes(scenario: Scenario, sizes: Sequence[int]) -> Scenario:
+    """Return the largest trial, if that of every size can be computed."""
+    most: Scenario | None = None
+    for size in sizes:
+        most = with_patients(scenario, size)
+        if reasons := reasons_against(most or scenario):
+            raise UsageError(f"a trial of {size} patients cannot be computed exactly: {reasons[0]}")
+    if most is None:
+        raise UsageError(f"a trial of {sizes[-1]} patients ends before the first look", "give larger sizes")
+    return most

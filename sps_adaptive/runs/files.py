@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sps_adaptive.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 FULL = {errno.ENOSPC: "is full", errno.EDQUOT: "has no quota left"}
 
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+KEPT = "finished blocks are kept, and the same command goes on from them"
+"""What a user may know whose disk is full, where blocks are written."""
 
 
 def write(path: Path, content: bytes, *, needed: int = 0) -> None:
@@ -46,6 +51,50 @@ def write(path: Path, content: bytes, *, needed: int = 0) -> None:
         except BaseException:
             delete([temporary])
             raise
+
+
+def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder: all of them or none if it is new or empty, else one by one, in this order.
+
+    A new folder is made beside its place and gets its name when it is complete. In a folder that is there each file
+    is complete or as it was, and what else lies there stays.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    with told(folder, "written", sum(map(len, contents.values())), kept=""):
+        if folder.exists():
+            is_empty = not any(folder.iterdir())
+            try:
+                _write_all(folder, contents)
+            except BaseException:
+                if is_empty:
+                    delete(folder / name for name in contents)
+                raise
+            return
+        made = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        try:
+            made.mkdir(parents=True, exist_ok=True)
+            _write_all(made, contents)
+            os.rename(made, folder)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before the work whether a folder, there or not yet, can be written; nothing is left behind.
+
+    Raises
+    ------
+    StoreError
+        If it cannot.
+    """
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    with told(folder, "written"):
+        os.rmdir(tempfile.mkdtemp(prefix=".sps-adaptive.", suffix=".tmp", dir=there))
 
 
 def is_temporary(name: str) -> bool:
@@ -79,7 +128,7 @@ def has_footer(path: Path) -> bool:
 
 
 @contextmanager
-def told(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
+def told(path: Path, doing: str, needed: int = 0, kept: str = KEPT) -> Iterator[None]:
     """Turn what the operating system refuses into a `StoreError` of one sentence.
 
     Parameters
@@ -90,11 +139,23 @@ def told(path: Path, doing: str, needed: int = 0) -> Iterator[None]:
         `read` or `written`.
     needed
         Bytes needed, if known.
+    kept
+        What is kept of the work so far if the disk is full.
     """
     try:
         yield
     except OSError as error:
-        raise StoreError(*_sentence(error, path, doing, needed)) from error
+        raise StoreError(*_sentence(error, path, doing, needed, kept)) from error
+
+
+def _write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
+    for name, content in contents.items():
+        temporary = folder / f".{name}.{os.getpid()}.tmp"
+        try:
+            _write_and_rename(content, temporary, folder / name)
+        except BaseException:
+            delete([temporary])
+            raise
 
 
 def _write_and_rename(content: bytes, temporary: Path, path: Path) -> None:
@@ -105,12 +166,12 @@ def _write_and_rename(content: bytes, temporary: Path, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def _sentence(error: OSError, path: Path, doing: str, needed: int) -> tuple[str, str]:
+def _sentence(error: OSError, path: Path, doing: str, needed: int, kept: str) -> tuple[str, str]:
     if error.errno in FULL:
         room = f": about {needed / 1e6:.1f} MB are needed" if needed else ""
         return (
             f"the disk of {path} {FULL[error.errno]}{room}",
-            "make room or choose another --output; finished blocks are kept, and the same command goes on from them",
+            "make room or choose another --output" + (f"; {kept}" if kept else ""),
         )
     if isinstance(error, NotADirectoryError | FileExistsError):
         return f"{path} is not a folder", "choose another --output"

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from sps_adaptive.errors import UsageError
 from sps_adaptive.runs.blocks import Unit, stems, units_needed
 from sps_adaptive.runs.dictionary import data_dictionary
+from sps_adaptive.runs.exact import ExactResults, compute_exact, is_exact, open_exact
 from sps_adaptive.runs.executors import borrowed, local_executor
 from sps_adaptive.runs.files import told
 from sps_adaptive.runs.manifest import check_same
@@ -26,7 +27,7 @@ from sps_adaptive.runs.text import scenario_text
 from sps_adaptive.runs.work import Work, the_work
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario, Simulation
 
-__all__ = ["Results", "default_folder", "open_run", "simulate"]
+__all__ = ["ExactResults", "Results", "compute_exact", "default_folder", "open_run", "simulate"]
 
 Warn = Callable[[str], None]
 """Is told, in a sentence, of something that was mended."""
@@ -116,8 +117,8 @@ def simulate(
     return results
 
 
-def open_run(folder: Path | str, *, warn: Warn | None = None, work: Work | None = None) -> Results:
-    """Return the results of a run that was simulated before, finished or not.
+def open_run(folder: Path | str, *, warn: Warn | None = None, work: Work | None = None) -> Results | ExactResults:
+    """Return the results of a run that was simulated before, finished or not, or exact figures that were kept.
 
     Parameters
     ----------
@@ -131,12 +132,20 @@ def open_run(folder: Path | str, *, warn: Warn | None = None, work: Work | None 
     Results
         Of the truths that have been simulated, with as many replicates as are there of each of them, but no more
         than were ever asked for.
+    ExactResults
+        If the folder holds exact figures.
 
     Raises
     ------
     UsageError
         If the folder holds no run, or one that this version cannot read.
     """
+    store = RunStore(Path(folder))
+    return open_exact(store) if is_exact(store.manifest()) else open_simulated(folder, warn=warn, work=work)
+
+
+def open_simulated(folder: Path | str, *, warn: Warn | None = None, work: Work | None = None) -> Results:
+    """Return the results of a run that was simulated before; see `open_run`."""
     from sps_adaptive.spec import parse_scenario
 
     store = RunStore(Path(folder))
@@ -184,6 +193,9 @@ def _prepare(store: RunStore, scenario: Scenario, text: str | None) -> None:
     if not store.is_new():
         manifest = store.manifest()
         check_same(manifest, scenario, store.folder, "choose another --output")
+        if is_exact(manifest):
+            hint = "choose another --output"
+            raise UsageError(f"the folder {store.folder} holds exact figures of this scenario", hint)
         sessions = manifest["sessions"]
     store.tidy(stems(scenario).values())
     write_manifest(store, scenario, sessions)

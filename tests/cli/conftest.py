@@ -27,7 +27,7 @@ truths:
   immunoglobulin works and nothing else does:
     response: {placebo: 0.2, immunoglobulin 2 g/kg monthly: 0.7, rituximab: 0.2}
     source: assumed
-simulation: {replicates: 60, seed: 3}
+simulation: {engine: simulate, replicates: 60, seed: 3}
 """
 
 

@@ -12,7 +12,7 @@ from sps_adaptive import yaml_text
 from sps_adaptive.cli import failures
 from sps_adaptive.errors import SpsError
 
-COMMANDS = ["simulate", "show", "check", "new", "schema", "replay"]
+COMMANDS = ["simulate", "exact", "show", "check", "new", "schema", "replay"]
 
 
 def refused(result, code, *words):
