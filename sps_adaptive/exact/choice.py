@@ -44,7 +44,10 @@ def choose(scenario: Scenario, budget: Budget = AUTO) -> Choice:
         return Choice(False, "simulated, as the scenario asks", None)
     if against := reasons_against(scenario):
         if wanted == "exact":
-            raise UsageError(f"this trial cannot be computed exactly: {'; '.join(against)}", "draw trials instead: sps-adaptive simulate, with engine: simulate")
+            raise UsageError(
+                f"this trial cannot be computed exactly: {'; '.join(against)}",
+                "draw trials instead: sps-adaptive simulate, with engine: simulate",
+            )
         return Choice(False, f"simulated: {against[0]}", None)
     try:
         predicted = cost(scenario)
