@@ -27,6 +27,7 @@ from sps_adaptive.decisions import Efficacy
 from sps_adaptive.exact.binding import designs as bound_designs
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import Certifier
+from sps_adaptive.exact.memory import Guard
 from sps_adaptive.exact.posterior import counts, row_means
 from sps_adaptive.exact.recursion import Ending, Seen, walk
 from sps_adaptive.posteriors.beta import states_of_prior
@@ -86,7 +87,9 @@ CERTIFICATES = ("design", "metric", "arm", "null", "upper", "lower", "rates")
 """
 
 
-def exact_tables(scenario: Scenario, truths: Iterable[str] | None = None) -> ExactTables:
+def exact_tables(
+    scenario: Scenario, truths: Iterable[str] | None = None, most_bytes: float | None = None
+) -> ExactTables:
     """Return the operating characteristics of a scenario and its benchmark, and certificates of their errors.
 
     Parameters
@@ -95,6 +98,8 @@ def exact_tables(scenario: Scenario, truths: Iterable[str] | None = None) -> Exa
         A scenario that `exact.calendar.reasons_against` has nothing against.
     truths
         Names of some truths; all of them if none are given.
+    most_bytes
+        Memory that this process may take; more ends the computation.
 
     Returns
     -------
@@ -106,10 +111,10 @@ def exact_tables(scenario: Scenario, truths: Iterable[str] | None = None) -> Exa
 
     chosen = tuple(scenario.truths) if truths is None else tuple(truths)
     designs = bound_designs(scenario)
-    found, certified = {}, []
+    found, certified, guard = {}, [], Guard(most_bytes)
     for name in DESIGNS:
         certifier = Certifier(scenario, designs[name])
-        found[name] = design_masses(scenario, designs[name], chosen, certifier)
+        found[name] = design_masses(scenario, designs[name], chosen, certifier, guard)
         certified += [(name, *each[:-1], in_words(each.rates)) for each in certifier.certificates()]
     arms = ("", *scenario.arm_names)
     same_error = _matched(scenario, chosen, found)
@@ -194,11 +199,20 @@ class Label(NamedTuple):
     selected: int
 
 
-def design_masses(scenario: Scenario, design: Design, truths: tuple[str, ...], certifier: Certifier) -> list[Found]:
-    """Return the masses of a design in each truth, from one pass that the certifier sees too."""
+def design_masses(
+    scenario: Scenario, design: Design, truths: tuple[str, ...], certifier: Certifier, guard: Guard
+) -> list[Found]:
+    """Return the masses of a design in each truth, from one pass that the certifier and the guard see too."""
     plan = course(scenario, design)
     pass_ = _Pass(scenario, design, plan, truths)
-    for ending in walk(design, plan, pass_.see if plan.missing else None):
+
+    def watch(seen: Seen) -> None:
+        guard.check()
+        if plan.missing:
+            pass_.see(seen)
+
+    for ending in walk(design, plan, watch):
+        guard.check()
         pass_.add(ending)
         certifier.add(ending)
     return [pass_.found(position) for position in range(len(truths))]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import DropArm, Efficacy
+from sps_adaptive.decisions import DropArm, Efficacy, Predictive
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.calendar import Course, course
+from sps_adaptive.exact.certificate import nulls
 from sps_adaptive.exact.layout import Layer, grown, layer
 from sps_adaptive.exact.recursion import BATCH, path_of
 from sps_adaptive.exact.stages import Stage, stage, ways
@@ -116,7 +117,22 @@ def cost_of(scenario: Scenario, design: Design) -> Cost:
     final = _size(before) * standings
     ended = final + states * bool(plan.looks) * len(design.decisions) / 4
     work += ended * (NANOSECONDS["end"] + NANOSECONDS["truth"] * len(scenario.truths))
-    return Cost(states, most + OVERHEAD_BYTES + 400 * BATCH * arms, work * 1e-9)
+    return Cost(states, most + certificate_bytes(scenario, plan) + OVERHEAD_BYTES + 400 * BATCH * arms, work * 1e-9)
+
+
+def certificate_bytes(scenario: Scenario, plan: Course) -> float:
+    """Return the memory for the weights of wrong claims, by patients and responders of each group of arms."""
+    early = any(
+        (isinstance(rule, Efficacy) and rule.test == "posterior") or isinstance(rule, Predictive)
+        for rule in scenario.decisions
+        if rule.from_look <= scenario.n_looks
+    )
+    totals = [*(look.enrolled for look in plan.looks if early), plan.patients]
+    numbers = 0.0
+    for null in nulls(scenario):
+        kinds = 2 * len(null.groups)
+        numbers += sum(comb(total + kinds - (plan.missing == 0), kinds - (plan.missing == 0)) for total in totals)
+    return numbers * BYTES
 
 
 def stage_or_refuse(design: Design, plan: Course, k: int) -> Stage:

@@ -283,16 +283,16 @@ def _computed(
     if tell:
         tell(cost.words())
     session, began = new_session(command, 1), time.perf_counter()
-    tables = _tables(part)
+    tables = _tables(part, budget[0] if budget else MEMORY_GB * 1e9)
     session.pop("blocks")
     session.update(finished=now(), seconds=round(time.perf_counter() - began, 3))
     return ExactResults(scenario, truths, None, *tables, _plain(cost), session, is_new=True)
 
 
-def _tables(scenario: Scenario) -> ExactTables:
+def _tables(scenario: Scenario, most_bytes: float) -> ExactTables:
     from sps_adaptive.characteristics.exact import exact_tables
 
-    return exact_tables(scenario)
+    return exact_tables(scenario, most_bytes=most_bytes)
 
 
 def _plain(cost: Cost) -> dict[str, float]:

@@ -63,9 +63,9 @@ def counted(monkeypatch):
     """The truths of each computation, as they are asked for."""
     made, really = [], exact._tables
 
-    def count(scenario):
+    def count(scenario, most_bytes):
         made.append(list(scenario.truths))
-        return really(scenario)
+        return really(scenario, most_bytes)
 
     monkeypatch.setattr(exact, "_tables", count)
     return made
@@ -343,7 +343,7 @@ def test_a_new_folder_is_complete_or_not_there(tmp_path, monkeypatch, name, erro
 
 
 def test_an_interruption_of_the_work_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(scenario):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
