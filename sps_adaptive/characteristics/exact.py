@@ -137,10 +137,13 @@ def exact_characteristics(scenario: Scenario, truths: Iterable[str] | None = Non
 
 
 def in_words(rates: Mapping[str, float]) -> str:
-    """Return response rates by arm: "0.918" where they are all the same, "placebo 0.31, ivig 0.42" elsewhere."""
+    """Return response rates by arm: "0.918" where they are all the same, "placebo 0.31, ivig 0.42" elsewhere.
+
+    With digits enough to find the error again.
+    """
     if len({round(rate, 6) for rate in rates.values()}) == 1:
-        return f"{next(iter(rates.values())):.3f}"
-    return ", ".join(f"{arm} {rate:.3f}" for arm, rate in rates.items())
+        return f"{next(iter(rates.values())):.9f}"
+    return ", ".join(f"{arm} {rate:.9f}" for arm, rate in rates.items())
 
 
 def exactly(value: float) -> Figure:

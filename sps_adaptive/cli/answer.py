@@ -133,8 +133,8 @@ def _claims(results: Answer, figures: Figures) -> Table:
         ["truth", "design"],
         [*arms, "any wrong\n(familywise)", "any right\n(power)", "all\nright", "picks\nthe best"],
         "✓: the arm truly is effective, and the figure is its power; elsewhere it is the type I error. same error: "
-        "the fixed design with its threshold moved until, where nothing is effective, it errs as often as the adaptive "
-        "one; compare power with that.",
+        "the fixed design with its threshold moved until, in the first truth in which nothing is effective, it errs as "
+        "often as the adaptive one; compare power with that, and the errors in other truths.",
     )
     for get in _rows(results, figures):
         claims = [percent(get("claimed", arm)) + (" ✓" if get("power", arm) else "  ") for arm in arms]

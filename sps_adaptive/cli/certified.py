@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,6 +84,7 @@ def whatever_the_rate(results: ExactResults) -> Iterator[str]:
 def _rows(results: ExactResults) -> list[_Row]:
     """Return the certificates: for each region and error, those of the two designs one below the other."""
     rows = [_Row(*row) for row in results.certificates.itertuples(index=False)]
+    rows = [row._replace(rates=re.sub(r"\d\.\d{9}\b", lambda m: f"{float(m[0]):.3f}", row.rates)) for row in rows]
     order = list(dict.fromkeys((row.null, row.metric, row.arm) for row in rows))
     return sorted(rows, key=lambda row: order.index((row.null, row.metric, row.arm)))
 
@@ -100,7 +102,10 @@ def _both(rows: list[_Row]) -> str:
 def _note(results: ExactResults, rows: list[_Row]) -> str:
     control = results.scenario.arm_names[results.scenario.control]
     nulls = {row.null for row in rows}
-    notes = ["At most: no response rates in the region give more, whatever the truths above; rounded up."]
+    notes = [
+        "At most: no response rates in the region give more, whatever the truths above; rounded up. It is about the "
+        "trial as stated: its looks and dropouts as planned, and response rates that do not change over time."
+    ]
     if GLOBAL in nulls:
         notes.append("Global null: all arms have one response rate, whatever it is.")
     if len(results.scenario.arms) > 2 and nulls - {GLOBAL}:

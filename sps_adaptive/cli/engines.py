@@ -62,7 +62,7 @@ def pick(scenario: Scenario, engine: str, replicates: int | None = None) -> Pick
     from sps_adaptive.exact.calendar import reasons_against
 
     if against := reasons_against(scenario):  # told before heavy libraries are imported
-        return Pick(False, against[0])
+        return Pick(False, "; ".join(against))
     if replicates:
         return Pick(False, "--replicates was given (--engine exact sums over all paths instead)")
     from sps_adaptive.exact.choice import choose

@@ -159,10 +159,13 @@ def exact(
         typer.Option("--output", "-o", metavar="DIR", help="Folder of the figures; left out: runs/NAME-DIGEST-exact."),
     ] = None,
     memory: Annotated[
-        float, typer.Option("--memory", min=0.1, max=1e6, metavar="GB", help="Memory it may take.")
+        float,
+        typer.Option(
+            "--memory", min=0.1, max=1e6, metavar="GB", help="Memory it may take; it stops where it would take more."
+        ),
     ] = MEMORY_GB,
     minutes: Annotated[
-        float, typer.Option("--minutes", min=0.01, max=1e6, metavar="M", help="Time it may take.")
+        float, typer.Option("--minutes", min=0.01, max=1e6, metavar="M", help="Time it may be predicted to take.")
     ] = MINUTES,
     calibrate: Annotated[
         float | None,

@@ -34,8 +34,8 @@ def ask(scenario: Scenario, asked: Asked, format: str) -> None:
     UsageError
         If it is not one question, or the answer would take too much.
     """
-    if asked.belief and (asked.calibrate is not None or asked.sizes is not None):
-        raise UsageError("--belief is a question of its own", "leave out --calibrate and --sizes")
+    if asked.belief and (asked.calibrate is not None or asked.sizes is not None or asked.truth):
+        raise UsageError("--belief is a question of its own", "leave out --calibrate, --sizes and --truth")
     if asked.sizes is None:
         one = _only(scenario, asked.truth)
         allow(one, asked.budget)
@@ -44,9 +44,15 @@ def ask(scenario: Scenario, asked: Asked, format: str) -> None:
         elif asked.calibrate is not None:
             threshold(one, asked.calibrate, format)
         return
+    from sps_adaptive.characteristics.truths import true_state
+
+    with_power = [truth for truth in scenario.truths if true_state(scenario, truth).is_effective.any()]
+    hint = f"--truth '{with_power[0]}'" if with_power else "add a truth in which an arm is effective"
     if len(asked.truth) != 1:
-        raise UsageError("--sizes needs one truth whose power is wanted", f"--truth '{next(iter(scenario.truths))}'")
+        raise UsageError("--sizes needs one truth whose power is wanted", hint)
     one = _only(scenario, asked.truth)
+    if asked.truth[0] not in with_power:
+        raise UsageError(f"no arm is effective in the truth '{asked.truth[0]}', so that there is no power", hint)
     allow(largest(one, asked.sizes), asked.budget)
     sizes(one, asked.sizes, asked.truth[0], asked.calibrate, asked.power, format)
 
@@ -106,6 +112,7 @@ def threshold(scenario: Scenario, level: float, format: str) -> None:
         f"then at most {percent(found.upper, up=True)} ({found.null}, at a response rate of "
         f"{', '.join(f'{_natural(scenario, rate):.3f}' for rate in found.rates)})."
     )
+    prose(_of_thresholds(scenario))
     before = rule.probability if isinstance(rule.probability, float) else rule.probability[-1]
     made = Table(
         "Any arm declared effective, % of trials, exact",
@@ -117,6 +124,24 @@ def threshold(scenario: Scenario, level: float, format: str) -> None:
         made.add(row["truth"], which, percent(row["now"]), percent(row["calibrated"]))
     say()
     table(made)
+
+
+def _of_thresholds(scenario: Scenario) -> str:
+    """Return what "smallest" and "largest" do not mean."""
+    from sps_adaptive.exact.scores import claims_only_at_end
+
+    notes = ["Do not round it down. Thresholds below 0.5 are not considered."]
+    if not claims_only_at_end(scenario):
+        notes.append(
+            "Smallest: to a millionth, if the error falls as the threshold rises; the bound holds in any case."
+        )
+    if len(scenario.arms) > 2:
+        control = scenario.arm_names[scenario.control]
+        notes.append(
+            f"Largest: over response rates that are those of {control} in some arms, whatever they are, and anything "
+            f"in the others; errors about arms that are worse than {control} are not covered."
+        )
+    return " ".join(notes)
 
 
 def sizes(scenario: Scenario, asked: str, truth: str, level: float | None, power: float, format: str) -> None:
@@ -134,7 +159,12 @@ def sizes(scenario: Scenario, asked: str, truth: str, level: float | None, power
         ["patients"],
         ["threshold", "largest error, %", "power, %", "enrolled", "on the best arm, %", "respond, %"],
         "Power: any effective arm is declared effective. Enrolled: mean. On the best arm: mean share of patients."
-        + ("" if level is None else f" Threshold: the smallest with a largest error of at most {percent(level)}."),
+        + (
+            " The largest error needs --calibrate."
+            if level is None
+            else f" Threshold: the smallest with a largest error of at most {percent(level)}. "
+            + _of_thresholds(scenario)
+        ),
     )
     rows: list[dict[Any, Any]] = list(frame.to_dict("records"))
     for row in rows:
@@ -150,8 +180,8 @@ def sizes(scenario: Scenario, asked: str, truth: str, level: float | None, power
     most = max(rows, key=lambda row: float(row["power"]))
     if found.first is None:
         prose(
-            f"No size reaches a power of {percent(power)}: the largest is {percent(most['power'])}, with "
-            f"{most['patients']} patients."
+            f"None of these sizes reaches a power of {percent(power)}: the largest power is {percent(most['power'])}, "
+            f"with {most['patients']} patients."
         )
         return
     lasting = (
@@ -160,8 +190,8 @@ def sizes(scenario: Scenario, asked: str, truth: str, level: float | None, power
         else "but the largest of these sizes does not"
     )
     prose(
-        f"The smallest size with a power of {percent(power)} is {found.first} patients; {lasting}. Exact power is "
-        "saw-toothed, because the number of responders is a whole number."
+        f"The smallest of these sizes with a power of {percent(power)} is {found.first} patients; {lasting}. Exact "
+        "power is saw-toothed, because the number of responders is a whole number."
     )
 
 
@@ -185,7 +215,7 @@ def beliefs(scenario: Scenario, asked: Sequence[str], format: str) -> None:
     made = Table(
         "Assurance: probability of success, averaged over what is believed, exact",
         ["design", "arm"],
-        ["is effective, %", "declared effective, %", "declared effective, and is, %"],
+        ["believed\neffective, %", "declared effective, %", "declared effective, and is, %"],
         "Believed: "
         + "; ".join(f"{arm} Beta({a:g}, {b:g}), mean {a / (a + b):.2f}" for arm, (a, b) in priors.items())
         + ".",
@@ -218,6 +248,8 @@ def design_priors(asked: Sequence[str]) -> dict[str, tuple[float, float]]:
             alpha, beta = (float(part) for part in rest.split(","))
         except ValueError:
             raise UsageError(f"'{each}' is no design prior", "write ARM=ALPHA,BETA, such as placebo=3,9") from None
+        if arm.strip() in priors:
+            raise UsageError(f"two design priors for {arm.strip()}", "give one")
         priors[arm.strip()] = (alpha, beta)
     return priors
 
@@ -226,6 +258,8 @@ def percent(value: float, *, up: bool = False) -> str:
     """Return a probability in percent with two decimals, rounded up if it is a bound."""
     from math import ceil
 
+    if not up and 0 < value < 5e-5:
+        return "<0.01%"
     return f"{ceil(value * 1e4 - 1e-9) / 100 if up else 100 * value:.2f}%"
 
 

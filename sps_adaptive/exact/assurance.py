@@ -60,10 +60,12 @@ def assurance(scenario: Scenario, priors: Mapping[str, tuple[float, float]], des
         If an arm has no prior, or a prior is none.
     """
     names = scenario.arm_names
-    if missing := [arm for arm in names if arm not in priors]:
-        raise UsageError(f"no design prior for {', '.join(missing)}", "give (alpha, beta) for every arm")
     if unknown := [arm for arm in priors if arm not in names]:
         raise UsageError(f"there is no arm '{unknown[0]}'", f"the arms are: {', '.join(names)}")
+    if missing := [arm for arm in names if arm not in priors]:
+        raise UsageError(
+            f"no design prior for {', '.join(missing)}", "give one for every arm, such as --belief placebo=3,9"
+        )
     if wrong := [arm for arm in names if not all(0 < parameter <= MOST for parameter in priors[arm])]:
         raise UsageError(f"the design prior of {wrong[0]} is no Beta distribution", f"use numbers in (0, {MOST:g}]")
     higher = scenario.endpoint.better == "higher"

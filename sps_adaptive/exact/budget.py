@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import comb
+from itertools import pairwise
+from math import comb, prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,9 +12,10 @@ from sps_adaptive.decisions import DropArm, Efficacy, Predictive
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import nulls
-from sps_adaptive.exact.layout import Layer, grown, layer
+from sps_adaptive.exact.layout import Layer, grown, layer, n_rows
 from sps_adaptive.exact.recursion import BATCH, path_of
 from sps_adaptive.exact.stages import Stage, stage, ways
+from sps_adaptive.posteriors.beta import distinct, quadrature, states_of_prior
 from sps_adaptive.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -24,15 +26,25 @@ if TYPE_CHECKING:
 BYTES = 8
 """Of a weight."""
 
-OVERHEAD_BYTES = 250_000_000
-"""Of what is there besides the weights: tables, a batch at work, and the compiled code."""
+OVERHEAD_BYTES = 300_000_000
+"""Of what is there before anything is computed: the libraries and the compiled code."""
+
+BATCH_BYTES = {"state": 100, "arm": 280, "truth": 40}
+"""What a state of a batch at work takes: by itself, for each arm, and for each truth."""
+
+MOST_TABLES = 6
+"""Tables of the posterior that are kept, one for each margin that is asked for (`posteriors.beta.beta_table`)."""
 
 MOST_CANDIDATES = 300_000
 """Cells are counted one by one where there are fewer candidates; otherwise by the closed form, which counts all."""
 
-NANOSECONDS = {"state": 45.0, "look": 140.0, "move": 1.3, "end": 180.0, "truth": 70.0}
+NANOSECONDS = {"state": 45.0, "look": 140.0, "move": 1.3, "end": 180.0, "truth": 70.0, "table": 3.0, "pull": 5.0}
 """Measured on one core: to find the posterior and the allocation in a state of three arms, to ask the rules, to move a
-state to one neighbour, to judge a final state, and to weigh it in a truth."""
+state to one neighbour, to judge a final state, and to weigh it in a truth; to fill a byte of a table of the posterior,
+and to add a term to a predictive probability."""
+
+START_SECONDS = 0.06
+"""What every design takes."""
 
 
 class Budget(NamedTuple):
@@ -50,7 +62,7 @@ class Cost(NamedTuple):
     bytes: float
     """Memory at the largest layer: an upper bound."""
     seconds: float
-    """Time, to within a factor of two or so."""
+    """Time on one core, to within a factor of three or so."""
 
     def fits(self, budget: Budget) -> bool:
         """Return whether it is within a budget."""
@@ -117,7 +129,48 @@ def cost_of(scenario: Scenario, design: Design) -> Cost:
     final = _size(before) * standings
     ended = final + states * bool(plan.looks) * len(design.decisions) / 4
     work += ended * (NANOSECONDS["end"] + NANOSECONDS["truth"] * len(scenario.truths))
-    return Cost(states, most + certificate_bytes(scenario, plan) + OVERHEAD_BYTES + 400 * BATCH * arms, work * 1e-9)
+    work /= standings**0.5  # most states are reached with few of them
+    tables, (predicted, terms) = table_bytes(scenario, design), predictive_cost(design, plan, standings)
+    work += NANOSECONDS["table"] * tables + NANOSECONDS["pull"] * terms
+    most += certificate_bytes(scenario, plan) + batch_bytes(scenario, plan) + tables + predicted
+    return Cost(states, most + OVERHEAD_BYTES, START_SECONDS + work * 1e-9)
+
+
+def batch_bytes(scenario: Scenario, plan: Course) -> float:
+    """Return the memory for a batch at work: at least one cell, however large."""
+    arms = len(scenario.arms)
+    cell = prod(float(n_rows((plan.patients + arm) // arms, plan.missing > 0)) for arm in range(arms))
+    each = BATCH_BYTES["state"] + BATCH_BYTES["arm"] * arms + BATCH_BYTES["truth"] * len(scenario.truths)
+    return max(BATCH, cell) * each
+
+
+def table_bytes(scenario: Scenario, design: Design) -> float:
+    """Return the memory for the tables of the posterior: a table for each margin of a rule, and each true effect."""
+    priors = distinct(getattr(design.model, "priors"))  # noqa: B009
+    margins = {0.0, *(float(getattr(rule, "margin", 0.0)) for rule in design.decisions)}
+    for truth in scenario.truths.values():
+        rates = list(truth.of(scenario.endpoint_name).items())
+        numbers = {arm: rate for arm, rate in rates if not isinstance(rate, dict)}
+        control = numbers.get(scenario.arm_names[design.control], 0.0)
+        margins |= {rate - control for arm, rate in numbers.items() if arm != scenario.arm_names[design.control]}
+    nodes = len(quadrature(priors, design.patients).point)
+    return 2.0 * BYTES * nodes * len(priors) * states_of_prior(design.patients) * min(len(margins), MOST_TABLES)
+
+
+def predictive_cost(design: Design, plan: Course, standings: int) -> tuple[float, float]:
+    """Return the memory for predictive probabilities and the number of their terms; 0 where no rule asks for them."""
+    if not any(isinstance(rule, Predictive) for rule in design.decisions):
+        return 0.0, 0.0
+    arms, known = len(design.arms), [*(look.settled for look in plan.looks), plan.patients]
+    sizes = [closed_form(total, arms, False) for total in known]
+    steps = [(before + 1.0) * (after - before + 1) for before, after in pairwise(known)]
+    kinds = len(distinct(getattr(design.model, "priors")))  # noqa: B009
+    gained = 3 * kinds * max([step**2 for step in steps], default=0.0)
+    terms = sum(
+        size * closed_form(after - before, arms, False)
+        for size, (before, after) in zip(sizes, pairwise(known), strict=False)
+    )
+    return (sum(sizes) * arms * standings + gained) * BYTES, terms * standings
 
 
 def certificate_bytes(scenario: Scenario, plan: Course) -> float:

@@ -98,9 +98,15 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
     if found or immediate:
         return found
     if missing_probability(scenario) > 0 and isinstance(looks, Assessed):
-        found.append("with dropouts, how many are enrolled at the look at the n-th outcome is random")
+        found.append(
+            "with dropouts, how many are enrolled at the look at the n-th outcome is random (looks: {kind: enrolled} "
+            "makes it certain)"
+        )
     elif scenario.endpoint.window_months and _settled(scenario, 0.0) != _settled(scenario, 1.0):
-        found.append("patients may be seen just before or just after a look, as their visit window falls")
+        found.append(
+            "patients may be seen just before or just after a look, as their visit window falls (window_months: 0, or "
+            "looks at other numbers, make it certain)"
+        )
     elif missing_probability(scenario) > 0 and any(
         enrolled == scenario.population.patients for _, enrolled, _, _ in _settled(scenario, 0.5)
     ):

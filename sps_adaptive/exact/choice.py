@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sps_adaptive.decisions import DecisionKind
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.budget import Budget, Cost, cost, duration, size
-from sps_adaptive.exact.calendar import reasons_against
+from sps_adaptive.exact.calendar import missing_probability, reasons_against
 from sps_adaptive.scenario import Scenario
 
 AUTO = Budget(bytes=2e9, seconds=60.0)
@@ -70,7 +70,12 @@ def too_large(scenario: Scenario, budget: Budget) -> str:
     """Return what would fit into a budget: fewer patients, with everything else as it is."""
     fits = largest_that_fits(scenario, budget)
     smaller = f"up to {fits} patients would fit, with the same looks; or " if fits else ""
-    return f"{smaller}allow more memory or time, take quotas instead of independent draws, or draw trials instead"
+    ways = ["allow more memory or time"]
+    if getattr(scenario.allocation, "realisation", "quota") == "independent":
+        ways.append("take quotas instead of independent draws")
+    if missing_probability(scenario):
+        ways.append("leave the dropouts out, which multiply the states")
+    return f"{smaller}{', '.join(ways)}, or draw trials instead"
 
 
 def largest_that_fits(scenario: Scenario, budget: Budget) -> int:

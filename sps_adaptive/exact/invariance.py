@@ -105,6 +105,11 @@ def given(scenario: Scenario) -> list[str]:
             found.append(
                 f"At enrolment the standard deviation is {ratio:.3g} times that at the assessment, for the same reason."
             )
+    if len(scenario.arms) > 2 and scenario.allocation.learns:
+        found.append(
+            "Every arm has outcomes enough at each look: before that, allocation among several arms depends on the "
+            "scale by some millionths."
+        )
     if len(scenario.arms) > 2:
         found.append("No arm works: errors about some arms while others work are another matter.")
     return found

@@ -48,13 +48,13 @@ def test_the_threshold_as_data(call, trial):
 def test_power_by_size(call, trial):
     told = call("exact", trial, "--sizes", "18:24:3", "--truth", "works", "--power", "0.4")
     assert told.exit_code == 0 and "42.74" in told.stdout
-    assert "smallest size with a power of 40.00% is" in " ".join(told.stdout.split())
+    assert "smallest of these sizes with a power of 40.00% is" in " ".join(told.stdout.split())
     told = call("exact", trial, "--sizes", "18:24:3", "--truth", "works", "--format", "csv")
     frame = pd.read_csv(StringIO(told.stdout))
     assert frame["patients"].tolist() == [18, 21, 24]
     assert frame["power"].iloc[-1] == pytest.approx(0.427381705, abs=1e-9)
     told = call("exact", trial, "--sizes", "18:24:3", "--truth", "works", "--power", "0.9")
-    assert "No size reaches a power of 90.00%" in " ".join(told.stdout.split())
+    assert "None of these sizes reaches a power of 90.00%" in " ".join(told.stdout.split())
 
 
 def test_the_assurance(call, trial):

@@ -256,7 +256,7 @@ truths: {nothing works: {response: {a: 0.3, b: 0.3}}}
 
 
 def test_what_the_certificate_takes_as_stated():
-    assert len(invariance.given(parse(text()))) == 2
+    assert len(invariance.given(parse(text()))) == 3
     assert "0.533 times" in " ".join(invariance.given(parse(text(ADJUSTED, outcome="change_from_baseline"))))
 
 
