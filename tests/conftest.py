@@ -1,9 +1,13 @@
 """What holds for every test."""
 
+import os
 import signal
 import threading
 
-from hypothesis import settings
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")  # before numpy is imported: tests run side by side
+
+from hypothesis import settings  # noqa: E402
 
 # Started in the background of a script, interruptions are ignored, and so they would be by the commands under test.
 if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -72,7 +72,10 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    pass
+    from sps_adaptive.runs.executors import THREADS
+
+    for name in THREADS:  # before numpy is imported: its threads only get in the way of many small products
+        os.environ.setdefault(name, "1")
 
 
 @app.command()
