@@ -38,6 +38,9 @@ MOST_TABLES = 6
 MOST_CANDIDATES = 300_000
 """Cells are counted one by one where there are fewer candidates; otherwise by the closed form, which counts all."""
 
+MOST_STATES = 2e8
+"""Of layers with more states than this only the closed form is taken: they are too large, however many are reached."""
+
 NANOSECONDS = {"state": 45.0, "look": 140.0, "move": 1.3, "end": 180.0, "truth": 70.0, "table": 3.0, "pull": 5.0}
 """Measured on one core: to find the posterior and the allocation in a state of three arms, to ask the rules, to move a
 state to one neighbour, to judge a final state, and to weigh it in a truth; to fill a byte of a table of the posterior,
@@ -223,7 +226,7 @@ def _size(where: Layer | float) -> float:
 def _after(before: Layer | float, ahead: Stage, k: int, design: Design, thinned: bool) -> Layer | float:
     arms = len(design.arms)
     everything = closed_form(ahead.end.settled, arms, thinned)
-    if not isinstance(before, Layer):
+    if not isinstance(before, Layer) or (design.allocation.learns and everything > MOST_STATES):
         return everything
     start = None
     if k == 0 or not design.allocation.learns:

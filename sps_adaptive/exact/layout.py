@@ -144,7 +144,7 @@ class Chosen(NamedTuple):
 
 def layer(cells: Int[Array, "C A"], total: int, thinned: bool) -> Layer:
     """Return a layer of given cells; each has `total` patients."""
-    cells = np.unique(np.asarray(cells, np.int64), axis=0)
+    cells = different(np.asarray(cells, np.int64))
     sizes = np.prod(np.where(thinned, (cells + 1) * (cells + 2) // 2, cells + 1), axis=1)
     start = np.concatenate([[0], np.cumsum(sizes)])
     where = np.full((total + 1) ** (cells.shape[1] - 1), -1, np.int64)
@@ -160,8 +160,13 @@ def place(cells: Int[Array, "C A"], total: int) -> Int[Array, " C"]:
 
 def grown(cells: Int[Array, "C A"], steps: Int[Array, "D A"]) -> Int[Array, "E A"]:
     """Return the cells that can be reached by adding one of the steps."""
-    found = (cells[:, None, :] + steps[None, :, :]).reshape(-1, cells.shape[1])
-    return np.unique(found, axis=0)
+    return different((cells[:, None, :] + steps[None, :, :]).reshape(-1, cells.shape[1]))
+
+
+def different(cells: Int[Array, "C A"]) -> Int[Array, "D A"]:
+    """Return the different cells, in lexicographic order: that of the numbers they are the digits of."""
+    radix = (int(cells.max(initial=0)) + 1,) * cells.shape[1]
+    return np.stack(np.unravel_index(np.unique(np.ravel_multi_index(tuple(cells.T), radix)), radix), axis=1)
 
 
 def compositions(total: int, parts: int, allowed: Bool[Array, " A"] | None = None) -> Int[Array, "D A"]:
