@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 BYTES = 8
 """Of a weight."""
 
-OVERHEAD_BYTES = 300_000_000
-"""Of what is there before anything is computed: the libraries and the compiled code."""
+OVERHEAD_BYTES = 400_000_000
+"""Of the libraries and the compiled code, and of compiling it, in the first run of a machine."""
 
 BATCH_BYTES = {"state": 100, "arm": 280, "truth": 40}
 """What a state of a batch at work takes: by itself, for each arm, and for each truth."""
