@@ -200,6 +200,23 @@ class AnalysisModel(Protocol):
         ...
 
 
+class ProportionModel(AnalysisModel, Protocol):
+    """A conjugate analysis of proportions: what sums over all paths need to know of it."""
+
+    @property
+    def priors(self) -> tuple[tuple[float, float], ...]:
+        """Oriented (alpha, beta) of each arm."""
+        ...
+
+
+class ProportionPosterior(Posterior, Protocol):
+    """A posterior that is a function of counts."""
+
+    def counts(self) -> tuple[Int[Array, "R A"], Int[Array, "R A"]]:
+        """Return known outcomes and responders of each arm."""
+        ...
+
+
 class LookSchedule(Protocol):
     """When the data are looked at."""
 

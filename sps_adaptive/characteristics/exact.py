@@ -28,7 +28,7 @@ from sps_adaptive.exact.binding import designs as bound_designs
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import Certifier
 from sps_adaptive.exact.memory import Guard
-from sps_adaptive.exact.posterior import counts, row_means
+from sps_adaptive.exact.posterior import counts, priors_of, row_means
 from sps_adaptive.exact.recursion import Ending, Seen, walk
 from sps_adaptive.posteriors.beta import states_of_prior
 
@@ -233,7 +233,7 @@ class _Pass:
         self.oriented = np.array([design.endpoint.natural(state.value) for state in self.states])  # its own inverse
         rate = self.oriented[:, :, None]
         self.likelihood = rate**self.responders * (1 - rate) ** (self.known - self.responders)  # [T, A, rows]
-        self.means = row_means(getattr(design.model, "priors"), plan.patients)  # noqa: B009
+        self.means = row_means(priors_of(design), plan.patients)
         self.n_looks = design.schedule.n_looks(plan.patients)
         self.labels: list[dict[Label, float]] = [defaultdict(float) for _ in truths]
         self.cells: list[dict[tuple[int, ...], float]] = [defaultdict(float) for _ in truths]

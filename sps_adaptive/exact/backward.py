@@ -22,6 +22,7 @@ from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.calendar import Course
 from sps_adaptive.exact.dealing import Dealing, dealing, independent_law, quota_law
 from sps_adaptive.exact.layout import Batch, Layer, compositions, layer, place
+from sps_adaptive.exact.posterior import priors_of
 from sps_adaptive.exact.recursion import BATCH, Arms, look_at, posterior_of
 from sps_adaptive.kernels import compiled
 from sps_adaptive.verdicts import judge
@@ -134,7 +135,7 @@ def _success(design: Design, course: Course, where: Layer, is_open: Arms) -> Flo
 def _one_stage(
     design: Design, batch: Batch, pi: Float[Array, "R A"], how: Dealing, after: Layer, value: Float[Array, "S A"]
 ) -> Float[Array, "R A"]:
-    priors = np.array(getattr(design.model, "priors"))  # noqa: B009
+    priors = np.array(priors_of(design))
     most = int(how.key_counts.max(initial=0))
     kinds = np.array(sorted({tuple(prior) for prior in priors.tolist()}))
     kind = np.array([int(np.flatnonzero((kinds == prior).all(axis=1))[0]) for prior in priors])

@@ -6,7 +6,7 @@ Both engines run the designs that are made here. For other designs these are tho
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from sps_adaptive.scenario import Scenario
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-    from sps_adaptive.contracts import Array, CriticalValues, PredictiveTable
+    from sps_adaptive.contracts import Array, CriticalValues, PredictiveTable, ProportionPosterior
     from sps_adaptive.exact.calendar import Course
 
 
@@ -90,7 +90,7 @@ def predictive_table(design: Design, plan: Course) -> PredictiveTable:
     tables: dict[tuple[bool, ...], dict[int, Table]] = {}
 
     def probability(look: Look) -> Float[Array, "R A"]:
-        known, responders = getattr(look.posterior, "counts")()  # noqa: B009
+        known, responders = cast("ProportionPosterior", look.posterior).counts()
         found = np.zeros(look.is_open.shape)
         for is_open in np.unique(look.is_open, axis=0):
             standing = tuple(bool(each) for each in is_open)
@@ -141,7 +141,7 @@ def critical_values(design: Design, plan: Course, level: float) -> CriticalValue
             table[code[first]] = _critical(score[first:last], weight[first:last], level)
 
     def critical(look: Look) -> Float[Array, " R"]:
-        known, responders = getattr(look.posterior, "counts")()  # noqa: B009
+        known, responders = cast("ProportionPosterior", look.posterior).counts()
         return np.asarray(table[known.sum(axis=1) * radix + responders.sum(axis=1)])
 
     return critical

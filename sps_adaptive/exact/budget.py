@@ -13,8 +13,9 @@ from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import nulls
 from sps_adaptive.exact.layout import Layer, grown, layer, n_rows
+from sps_adaptive.exact.posterior import priors_of
 from sps_adaptive.exact.recursion import BATCH, path_of
-from sps_adaptive.exact.stages import Stage, stage, ways
+from sps_adaptive.exact.stages import Point, Stage, stage, ways
 from sps_adaptive.posteriors.beta import distinct, quadrature, states_of_prior
 from sps_adaptive.scenario import Scenario
 
@@ -116,7 +117,7 @@ def cost_of(scenario: Scenario, design: Design) -> Cost:
     states, most, work = 0.0, 0.0, 0.0
     before: Layer | float = layer(np.zeros((1, arms)), 0, thinned)
     for k in range(len(path) - 1):
-        ahead = stage_or_refuse(design, plan, k)
+        ahead = stage_or_refuse(design, plan, path, k)
         after = _after(before, ahead, k, design, thinned)
         here, there = _size(before), _size(after)
         live = 1 if k == 0 else standings
@@ -149,7 +150,7 @@ def batch_bytes(scenario: Scenario, plan: Course) -> float:
 
 def table_bytes(scenario: Scenario, design: Design) -> float:
     """Return the memory for the tables of the posterior: a table for each margin of a rule, and each true effect."""
-    priors = distinct(getattr(design.model, "priors"))  # noqa: B009
+    priors = distinct(priors_of(design))
     margins = {0.0, *(float(getattr(rule, "margin", 0.0)) for rule in design.decisions)}
     for truth in scenario.truths.values():
         rates = list(truth.of(scenario.endpoint_name).items())
@@ -167,7 +168,7 @@ def predictive_cost(design: Design, plan: Course, standings: int) -> tuple[float
     arms, known = len(design.arms), [*(look.settled for look in plan.looks), plan.patients]
     sizes = [closed_form(total, arms, False) for total in known]
     steps = [(before + 1.0) * (after - before + 1) for before, after in pairwise(known)]
-    kinds = len(distinct(getattr(design.model, "priors")))  # noqa: B009
+    kinds = len(distinct(priors_of(design)))
     gained = 3 * kinds * max([step**2 for step in steps], default=0.0)
     terms = sum(
         size * closed_form(after - before, arms, False)
@@ -191,9 +192,9 @@ def certificate_bytes(scenario: Scenario, plan: Course) -> float:
     return numbers * BYTES
 
 
-def stage_or_refuse(design: Design, plan: Course, k: int) -> Stage:
+def stage_or_refuse(design: Design, plan: Course, path: list[Point], k: int) -> Stage:
     """Return a stage, unless the ways to deal its patients alone are too many to list."""
-    arms, path = len(design.arms), path_of(plan)
+    arms = len(design.arms)
     begin, end = path[k], path[k + 1]
     dealt = end.enrolled - begin.enrolled
     parts = max(1, len(end.waiting) + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from sps_adaptive.posteriors.beta import (
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from sps_adaptive.contracts import Array
+    from sps_adaptive.contracts import Array, Design, ProportionModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,19 @@ class CellPosterior:
     def _offset(self) -> Int[Array, " A"]:
         kinds = distinct(self.priors)
         return np.array([kinds.index(prior) * states_of_prior(self.n_max) for prior in self.priors])
+
+
+def priors_of(design: Design) -> Priors:
+    """Return the priors of a design.
+
+    Raises
+    ------
+    TypeError
+        If its analysis is not Beta-binomial.
+    """
+    if not hasattr(design.model, "priors"):
+        raise TypeError("the exact engine needs a Beta-binomial analysis")
+    return cast("ProportionModel", design.model).priors
 
 
 def counts(rows: Int[Array, "..."]) -> tuple[Int[Array, "..."], Int[Array, "..."]]:

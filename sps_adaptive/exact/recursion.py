@@ -14,7 +14,7 @@ import numpy as np
 from sps_adaptive.contracts import Design, Look, Posterior, Stop
 from sps_adaptive.exact.calendar import Course
 from sps_adaptive.exact.layout import Batch, Chosen, Layer, grown, layer
-from sps_adaptive.exact.posterior import CellPosterior, counts
+from sps_adaptive.exact.posterior import CellPosterior, counts, priors_of
 from sps_adaptive.exact.stages import Point, Stage, branch, points, settling, stage
 from sps_adaptive.exact.transition import cells_reached, growth, push
 from sps_adaptive.posteriors.beta import BetaPosterior
@@ -184,9 +184,7 @@ def look_at(
 
 def posterior_of(design: Design, batch: Batch | Chosen, patients: int) -> Posterior:
     """Return the posterior in each state; the design's analysis must be Beta-binomial."""
-    priors = getattr(design.model, "priors", None)
-    if priors is None:
-        raise TypeError("the exact engine needs a Beta-binomial analysis")
+    priors = priors_of(design)
     if isinstance(batch, Chosen):
         return BetaPosterior.from_counts(priors, *counts(batch.rows()), patients)
     return CellPosterior(priors, batch, patients)

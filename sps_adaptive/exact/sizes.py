@@ -11,6 +11,7 @@ import numpy as np
 from sps_adaptive.allocation import Thompson
 from sps_adaptive.arrays import TIE
 from sps_adaptive.decisions import Predictive
+from sps_adaptive.endpoints.course import numbers
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.binding import designs
 from sps_adaptive.exact.calendar import course, reasons_against
@@ -148,7 +149,7 @@ class _Case(NamedTuple):
     @classmethod
     def of(cls, scenario: Scenario, design: Design, truth: str) -> _Case:
         values = scenario.truth(truth).of(scenario.endpoint_name)
-        rates = np.array([float(values[arm]) for arm in design.arms])  # type: ignore[arg-type]
+        rates = np.array([numbers(values[arm])[0] for arm in design.arms])  # one number each: `_check`
         rates = rates if scenario.endpoint.better == "higher" else 1 - rates
         effective = rates - rates[design.control] > design.efficacy_margin + 1e-9
         effective[design.control] = False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sps_adaptive.contracts import Posterior
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from sps_adaptive.contracts import Array
+    from sps_adaptive.contracts import Array, ProportionPosterior
 
 
 class Remembered:
@@ -39,8 +39,7 @@ class Remembered:
 
     def counts(self) -> tuple[Int[Array, "R A"], Int[Array, "R A"]]:
         """Return known outcomes and responders of each arm, where the posterior is one of proportions."""
-        counts: tuple[Int[Array, "R A"], Int[Array, "R A"]] = getattr(self._posterior, "counts")()  # noqa: B009
-        return counts
+        return cast("ProportionPosterior", self._posterior).counts()
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the posterior mean of each arm."""
