@@ -89,11 +89,12 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.locked | $(VENV)/.install
 
 # ---- the locks: every supported Python and system, hashes, no address.
 # One version of each library for all Pythons (`fewest`), so that all compute the same numbers.
+# Extras stay in the lock: some releases of pip do not count `coverage==1` as `coverage[toml]==1` and ask for a hash.
 # `make lock UPGRADE=--upgrade` takes the newest; without it only what pyproject.toml asks for changes.
 
 UPGRADE ?=
 UV_COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
-  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header $(UPGRADE)
+  --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --no-header $(UPGRADE)
 
 lock: ## make the two lock files again
 	@[ -x .venv-lock/bin/uv ] || { $(PY) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv; }
