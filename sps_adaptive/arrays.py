@@ -20,7 +20,7 @@ def above(probability: Float[Array, "..."], threshold: float | Float[Array, "...
     return probability - threshold > TIE
 
 
-def below(probability: Float[Array, "..."], threshold: float) -> Bool[Array, "..."]:
+def below(probability: Float[Array, "..."], threshold: float | Float[Array, "..."]) -> Bool[Array, "..."]:
     """Return whether probabilities lie below a threshold by more than rounding error."""
     return threshold - probability > TIE
 

@@ -107,8 +107,16 @@ class Posterior(Protocol):
         """Return the posterior mean of each arm."""
         ...
 
+    def sd(self) -> Float[Array, "R A"]:
+        """Return the posterior standard deviation of each arm; where infinite, half the central 68.3% interval."""
+        ...
+
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
+        ...
+
+    def prob_above(self, value: float) -> Float[Array, "R A"]:
+        """Return P(arm > value) for each arm."""
         ...
 
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
@@ -134,9 +142,16 @@ class Look(NamedTuple):
     patients: int
     """Largest number of patients the trial may enrol."""
     control: int
-    """Index of the control arm."""
+    """Index of the arm that the others are compared with, the same in all replicates. (Where arms are promoted to
+    control, rules are asked once for each arm that is the control somewhere.)"""
+    first_control: int
+    """Index of the arm that was the control when the trial opened."""
     n_enrolled: Int[Array, " R"]
     n_known: Int[Array, " R"]
+    arm_enrolled: Int[Array, "R A"]
+    """Patients enrolled on each arm."""
+    arm_known: Int[Array, "R A"]
+    """Those of them whose outcome is known."""
     is_open: Bool[Array, "R A"]
     """Arms that still take patients."""
     posterior: Posterior
@@ -146,6 +161,11 @@ class Look(NamedTuple):
         """Whether this is the analysis after everyone's follow-up."""
         return self.k == self.n_looks
 
+    @property
+    def information(self) -> Float[Array, " R"]:
+        """Information fraction: known outcomes as a share of all patients there may be; 1 at the final analysis."""
+        return np.ones(len(self.n_known)) if self.is_final else np.minimum(self.n_known / self.patients, 1.0)
+
 
 class Stop(IntEnum):
     """Why a trial stopped. The ids are stored."""
@@ -153,6 +173,8 @@ class Stop(IntEnum):
     NO = 0
     EFFICACY = 1
     FUTILITY = 2
+    EQUIVALENCE = 3
+    HARM = 4
 
 
 class Verdict(NamedTuple):
@@ -164,12 +186,14 @@ class Verdict(NamedTuple):
     """Arms that take no more patients."""
     claim: Bool[Array, "R A"]
     """Arms declared effective."""
+    promote: Int[Array, " R"]
+    """The arm that becomes the control, -1 for none."""
 
     @classmethod
     def silent(cls, look: Look) -> Verdict:
         """Return the verdict that changes nothing."""
         nothing = np.zeros(look.is_open.shape, bool)
-        return cls(np.zeros(len(nothing), np.int8), nothing, nothing)
+        return cls(np.zeros(len(nothing), np.int8), nothing, nothing, np.full(len(nothing), -1, np.int8))
 
 
 class Endpoint(Protocol):
@@ -224,8 +248,11 @@ class LookSchedule(Protocol):
         """Return the number of looks before the final analysis."""
         ...
 
-    def day(self, index: int, cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
-        """Return the calendar day of a look; inf where it never comes."""
+    def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
+        """Return the calendar day of a look; inf where it never comes.
+
+        `after` is the day of the look before, -inf for the first: a look on that day or before does not take place.
+        """
         ...
 
 
@@ -234,6 +261,11 @@ class AllocationRule(Protocol):
 
     learns: ClassVar[bool]
     """Whether the probabilities depend on the data; if not, they depend only on which arms are open."""
+
+    @property
+    def counts_enrolled(self) -> bool:
+        """Whether they depend on the patients enrolled on each arm, and not only on those whose outcome is known."""
+        ...
 
     def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
         """Return the probabilities before any look."""
@@ -248,11 +280,28 @@ class AllocationRule(Protocol):
         ...
 
 
+class Dealer(Protocol):
+    """How probabilities become a randomisation list."""
+
+    def deal(
+        self, arm: Int[Array, "R N"], probabilities: Float[Array, "R A"], cohort: Cohort, start: Int[Array, " R"]
+    ) -> Int[Array, "R N"]:
+        """Return the arms with everybody from `start` on dealt again; the others keep theirs."""
+        ...
+
+
 class DecisionRule(Protocol):
     """What is decided at a look. The order of the rules in the file is their order of precedence."""
 
-    at_final: ClassVar[bool]
-    """Whether the rule also speaks at the final analysis."""
+    @property
+    def at_final(self) -> bool:
+        """Whether the rule also speaks at the final analysis."""
+        ...
+
+    @property
+    def reason(self) -> Stop:
+        """Why a trial stops in which the rule has closed the last experimental arm."""
+        ...
 
     def applies(self, look: Look) -> bool:
         """Return whether the rule speaks at this look."""
@@ -281,6 +330,7 @@ class Design(NamedTuple):
     model: AnalysisModel
     schedule: LookSchedule
     allocation: AllocationRule
+    dealer: Dealer
     decisions: tuple[DecisionRule, ...]
     efficacy_margin: float
     """The margin by which an arm must beat control to count as effective."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from sps_adaptive.allocation import AllocationKind, Equal, Fixed, Thompson
-from sps_adaptive.contracts import AllocationRule, Design
+from sps_adaptive.allocation import AllocationKind, Equal, Fixed
+from sps_adaptive.allocation.bounded import Bounded
+from sps_adaptive.contracts import AllocationRule, Dealer, Design
 from sps_adaptive.decisions import DecisionKind, DropArm, Efficacy, Predictive
 from sps_adaptive.endpoints import Continuous, EndpointKind
 from sps_adaptive.endpoints.course import Course
@@ -163,23 +164,23 @@ class Scenario(Part):
         The benchmark randomises the same patients equally, in permuted blocks, looks at nothing before the
         end, and then applies the thresholds of the final analysis.
         """
-        final_rules = tuple(
-            rule.model_copy(update={"probability": rule.probability[-1], "from_look": 1})
-            if isinstance(rule.probability, list)
-            else rule.model_copy(update={"from_look": 1})
-            for rule in self.decisions
-            if rule.at_final
-        )
+        equal = Equal(kind="equal")
+        final_rules = tuple(rule.for_final() for rule in self.decisions if rule.at_final)
         return {
-            ADAPTIVE: self._design(self.looks, self._allocation(), tuple(self.decisions)),
-            FIXED: self._design(NoLooks(kind="none"), Equal(kind="equal"), final_rules),
+            ADAPTIVE: self._design(
+                self.looks, self._allocation(), self._dealer(self.allocation), tuple(self.decisions)
+            ),
+            FIXED: self._design(NoLooks(kind="none"), equal, self._dealer(equal), final_rules),
         }
 
     def _allocation(self) -> AllocationRule:
         return self.allocation.bind(self.arm_names) if isinstance(self.allocation, Fixed) else self.allocation
 
+    def _dealer(self, allocation: AllocationKind) -> Dealer:
+        return allocation.dealer(len(self.arms))
+
     def _design(
-        self, schedule: ScheduleKind, allocation: AllocationRule, decisions: tuple[DecisionKind, ...]
+        self, schedule: ScheduleKind, allocation: AllocationRule, dealer: Dealer, decisions: tuple[DecisionKind, ...]
     ) -> Design:
         name = self.endpoint_name
         efficacy = [rule.margin for rule in self.decisions if isinstance(rule, Efficacy)]
@@ -192,7 +193,8 @@ class Scenario(Part):
             model=self.analysis[name].bind(self.arm_names, self.endpoint.better == "higher"),
             schedule=schedule,
             allocation=allocation,
-            decisions=decisions,
+            dealer=dealer,
+            decisions=tuple(rule.oriented(self.endpoint) for rule in decisions),
             efficacy_margin=efficacy[0] if efficacy else 0.0,
         )
 
@@ -241,7 +243,7 @@ class Scenario(Part):
             yield from _below(("population", "accrual"), self.population.accrual.problems())
         looks = self.looks.problems(patients)
         yield from _below(("looks",), looks)
-        if isinstance(self.allocation, Thompson):
+        if isinstance(self.allocation, Bounded):
             yield from _below(("allocation",), self.allocation.problems(len(self.arms)))
         if isinstance(self.allocation, Fixed):
             yield from self._arms_stated(("allocation", "ratio"), self.allocation.ratio)

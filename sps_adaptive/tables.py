@@ -27,7 +27,7 @@ Early: stopped at a look. Late: went to the end. The two in the middle are contr
 a look, and the final analysis, with the patients who were still being followed, says the opposite.
 """
 
-STOP_REASONS = ("none", "efficacy", "futility")
+STOP_REASONS = ("none", "efficacy", "futility", "equivalence", "harm")
 """Why enrolment stopped at a look; the stored code is the position in this list."""
 
 
@@ -54,7 +54,7 @@ KEYS = (
 TRIALS = (
     *KEYS,
     Column("outcome", "category", "", "How the trial ended: " + "; ".join(OUTCOMES) + "."),
-    Column("stop_reason", "category", "", "Why enrolment stopped at a look: none, efficacy or futility."),
+    Column("stop_reason", "category", "", "Why enrolment stopped at a look: " + ", ".join(STOP_REASONS) + "."),
     Column("stop_look", "int16", "", "Look at which the trial stopped, from 1; 0 if it went to the end."),
     Column("n_looks", "int16", "looks", "Looks that took place before the final analysis."),
     Column("n_enrolled", "int32", "patients", "Patients enrolled."),
@@ -120,6 +120,8 @@ ARMS = (
         "",
         "Whether the rules would declare the arm effective at this very analysis: it is judged and meets efficacy.",
     ),
+    Column("is_control", "bool", "", "Whether the others are compared with this arm after this look."),
+    Column("closed_by", "int8", "", "Number of the rule, from 1, that closed the arm at this look; 0: none did."),
     Column("n_enrolled", "int32", "patients", "Patients of the arm enrolled by then."),
     Column("n_known", "int32", "patients", "Patients of the arm whose outcome was known."),
     Column("total", "float64", "endpoint", "Sum of the arm's known outcomes."),
@@ -171,6 +173,8 @@ class LookRecord(NamedTuple):
     is_open: Bool[Array, "R A"]
     is_claimed: Bool[Array, "R A"]
     meets_efficacy: Bool[Array, "R A"]
+    is_control: Bool[Array, "R A"]
+    closed_by: Int[Array, "R A"]
     arm_enrolled: Int[Array, "R A"]
     arm_known: Int[Array, "R A"]
     arm_total: Float[Array, "R A"]
@@ -243,6 +247,7 @@ def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) ->
     }
     by_arm = {
         "is_open": "is_open", "is_claimed": "is_claimed", "meets_efficacy": "meets_efficacy",
+        "is_control": "is_control", "closed_by": "closed_by",
         "n_enrolled": "arm_enrolled", "n_known": "arm_known", "total": "arm_total", "estimate": "estimate",
         "prob_best": "prob_best", "prob_better": "prob_better", "allocation": "allocation", "effect": "effect",
         "effect_lower": "effect_lower", "effect_upper": "effect_upper",

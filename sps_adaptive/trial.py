@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Stop, Verdict
+from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Stop
 from sps_adaptive.posteriors.remembered import Remembered
 from sps_adaptive.tables import LookRecord, TrialRecord
-from sps_adaptive.timeline import cut, deal, last_day, n_enrolled_by, pick, positions
-from sps_adaptive.verdicts import decide, judge, outcome_of
+from sps_adaptive.timeline import cut, last_day, n_enrolled_by, pick
+from sps_adaptive.verdicts import Decision, allocate, decide, judge, outcome_of
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -32,6 +32,10 @@ class State(NamedTuple):
     """Arm dealt to each patient; for those not yet enrolled, what they will get if nothing changes."""
     is_open: Bool[Array, "R A"]
     is_claimed: Bool[Array, "R A"]
+    control: Int[Array, " R"]
+    """The arm that the others are compared with."""
+    looked: Float[Array, " R"]
+    """Day of the last look that took place, -inf before the first."""
     running: Bool[Array, " R"]
     stop: Int[Array, " R"]
     stop_look: Int[Array, " R"]
@@ -62,15 +66,17 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
     records = []
     for index in range(design.schedule.n_looks(design.patients)):
         outcome = pick(potential, state.arm)
-        day = design.schedule.day(index, cohort, outcome)
+        day = design.schedule.day(index, cohort, outcome, state.looked)
         if index == 0 or potential.known_at.shape[2] > 1:  # otherwise the same at every look
             end = last_day(cohort, outcome, everybody)
-        takes_place = state.running & (day < end)
+        takes_place = state.running & (day < end) & (day > state.looked)
         snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms))
         look = look_at(design, index, snapshot, state.is_open, design.model.fit(snapshot))
-        verdict = decide(design, look, state.is_claimed)
-        state, allocation = carry_out(design, cohort, state, look, verdict, snapshot, takes_place)
-        records.append(record(design, look, snapshot, verdict, state, allocation, takes_place, final=False))
+        decision = decide(design, look, state.is_claimed, state.control)
+        state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
+        records.append(
+            record(design, look, snapshot, decision, state, allocation, takes_place, decision.claim, final=False)
+        )
     return final_analysis(design, cohort, potential, state, records)
 
 
@@ -79,12 +85,13 @@ def start(design: Design, cohort: Cohort) -> State:
     replicates, patients = cohort.u_arm.shape
     is_open = np.ones((replicates, len(design.arms)), bool)
     nobody_yet = np.zeros(replicates, np.int64)
-    place = positions(cohort, nobody_yet, design.allocation.block_length(len(design.arms)))
     probabilities = design.allocation.start(is_open, design.control)
     return State(
-        arm=deal(np.zeros((replicates, patients), np.int8), probabilities, place, nobody_yet),
+        arm=design.dealer.deal(np.zeros((replicates, patients), np.int8), probabilities, cohort, nobody_yet),
         is_open=is_open,
         is_claimed=np.zeros_like(is_open),
+        control=np.full(replicates, design.control),
+        looked=np.full(replicates, -np.inf),
         running=np.ones(replicates, bool),
         stop=np.zeros(replicates, np.int8),
         stop_look=np.zeros(replicates, np.int16),
@@ -95,16 +102,18 @@ def start(design: Design, cohort: Cohort) -> State:
 
 def look_at(design: Design, index: int, snapshot: Snapshot, is_open: Bool[Array, "R A"], posterior: Posterior) -> Look:
     """Return what the rules may see."""
-    n_looks = design.schedule.n_looks(design.patients)
     return Look(
-        index,
-        n_looks,
-        design.patients,
-        design.control,
-        snapshot.n_enrolled,
-        snapshot.n_known,
-        is_open,
-        Remembered(posterior),
+        k=index,
+        n_looks=design.schedule.n_looks(design.patients),
+        patients=design.patients,
+        control=design.control,
+        first_control=design.control,
+        n_enrolled=snapshot.n_enrolled,
+        n_known=snapshot.n_known,
+        arm_enrolled=snapshot.arm_enrolled,
+        arm_known=snapshot.arm_known,
+        is_open=is_open,
+        posterior=Remembered(posterior),
     )
 
 
@@ -113,24 +122,26 @@ def carry_out(
     cohort: Cohort,
     state: State,
     look: Look,
-    verdict: Verdict,
+    decision: Decision,
     snapshot: Snapshot,
     takes_place: Bool[Array, " R"],
 ) -> tuple[State, Float[Array, "R A"]]:
-    """Act on a verdict where the look takes place: claim, close, stop, and deal again to those not yet enrolled."""
+    """Act on a decision where the look takes place: claim, close, stop, and deal again to those not yet enrolled."""
     here = takes_place[:, None]
-    is_open = state.is_open & ~(verdict.close & here)
-    stops = takes_place & (verdict.stop != Stop.NO)
+    is_open = state.is_open & ~(decision.close & here)
+    control = np.where(takes_place, decision.control, state.control)
+    stops = takes_place & (decision.stop != Stop.NO)
     goes_on = takes_place & ~stops
-    probabilities = design.allocation.probabilities(look._replace(is_open=is_open))
+    probabilities = allocate(design, look._replace(is_open=is_open), control)
     not_yet = np.where(goes_on, look.n_enrolled, design.patients)
-    place = positions(cohort, not_yet, design.allocation.block_length(len(design.arms)))
     after = State(
-        arm=deal(state.arm, probabilities, place, not_yet),
+        arm=design.dealer.deal(state.arm, probabilities, cohort, not_yet),
         is_open=is_open,
-        is_claimed=state.is_claimed | (verdict.claim & here),
+        is_claimed=state.is_claimed | (decision.claim & here),
+        control=control,
+        looked=np.where(takes_place, snapshot.day, state.looked),
         running=state.running & ~stops,
-        stop=np.where(stops, verdict.stop, state.stop),
+        stop=np.where(stops, decision.stop, state.stop),
         stop_look=np.where(stops, look.k + 1, state.stop_look),
         stop_day=np.where(stops, snapshot.day, state.stop_day),
         judged=np.where(stops[:, None], state.is_open, state.judged),
@@ -154,14 +165,17 @@ def final_analysis(
     snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
     look = look_at(design, design.schedule.n_looks(design.patients), snapshot, judged, design.model.fit(snapshot))
-    verdict = judge(design, look)
+    verdict = judge(design, look, state.control)
     state = state._replace(
         is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),
         arm=np.where(np.arange(patients) < n_last[:, None], state.arm, np.int8(-1)),
     )
     everywhere = np.ones(replicates, bool)
     no_more = np.zeros(judged.shape)
-    last = record(design, look, snapshot, verdict, state, no_more, everywhere, final=True)
+    is_control = np.arange(len(design.arms)) == state.control[:, None]
+    meets = verdict.claim | (state.is_claimed & is_control)  # a promoted arm is not judged against itself
+    nothing = Decision(verdict.stop, verdict.close, verdict.claim, state.control, np.zeros(judged.shape, np.int8))
+    last = record(design, look, snapshot, nothing, state, no_more, everywhere, meets, final=True)
     best = np.where(state.is_claimed, look.posterior.mean(), -np.inf)
     return TrialRecord(
         looks=(*records, last),
@@ -178,10 +192,11 @@ def record(
     design: Design,
     look: Look,
     snapshot: Snapshot,
-    verdict: Verdict,
+    decision: Decision,
     state: State,
     allocation: Float[Array, "R A"],
     took_place: Bool[Array, " R"],
+    meets_efficacy: Bool[Array, "R A"],
     *,
     final: bool,
 ) -> LookRecord:
@@ -200,10 +215,12 @@ def record(
         n_enrolled=snapshot.n_enrolled,
         n_known=snapshot.n_known,
         n_pending=snapshot.n_pending,
-        stop=np.where(took_place & (not final), verdict.stop, Stop.NO),
+        stop=np.where(took_place & (not final), decision.stop, Stop.NO),
         is_open=state.is_open,
         is_claimed=state.is_claimed,
-        meets_efficacy=verdict.claim,
+        meets_efficacy=meets_efficacy,
+        is_control=np.arange(len(design.arms)) == state.control[:, None],
+        closed_by=np.where(took_place[:, None], decision.closed_by, np.int8(0)),
         arm_enrolled=snapshot.arm_enrolled,
         arm_known=snapshot.arm_known,
         arm_total=natural_total(design, snapshot.arm_total, snapshot.arm_known),

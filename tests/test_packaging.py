@@ -30,7 +30,7 @@ def pins(lock: str) -> dict[str, list[str]]:
     entries = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     found: dict[str, list[str]] = {}
     for entry in entries:
-        found.setdefault(normalised(entry.split("==")[0]), []).append(entry)
+        found.setdefault(normalised(re.split(r"==|\[", entry)[0]), []).append(entry)
     return found
 
 
@@ -45,7 +45,7 @@ def test_a_lock_names_no_address(lock):
 def test_every_entry_of_a_lock_is_one_version_with_hashes(lock):
     for entries in pins(lock).values():
         for entry in entries:
-            assert re.match(r"[a-z0-9._-]+==[^\s*]+ ", entry)
+            assert re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==[^\s*]+ ", entry)
             assert "--hash=sha256:" in entry
 
 

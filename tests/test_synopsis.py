@@ -161,7 +161,8 @@ def test_the_first_look_finds_about_what_is_expected(file):
         design.endpoint.potential(cohort, design.endpoint_name, design.arms, truth),
         np.zeros(cohort.u_arm.shape, np.int64),
     )
-    snapshot = cut(scenario.looks.day(0, cohort, outcome), cohort, np.zeros(cohort.u_arm.shape, np.int64), outcome, 3)
+    day = scenario.looks.day(0, cohort, outcome, np.full(len(cohort.site), -np.inf))
+    snapshot = cut(day, cohort, np.zeros(cohort.u_arm.shape, np.int64), outcome, 3)
     expected = expected_looks(scenario)[0]
     assert expected.month == pytest.approx(snapshot.day.mean() / DAYS_PER_MONTH, rel=0.1)
     assert expected.enrolled == pytest.approx(snapshot.n_enrolled.mean(), rel=0.1)

@@ -46,6 +46,7 @@ class FixedRatio:
     """A fixed ratio, with the arms in the order of the trial."""
 
     learns: ClassVar[bool] = False
+    counts_enrolled: ClassVar[bool] = False
 
     def __init__(self, ratio: Float[Array, " A"], block: int) -> None:
         self._ratio, self._block = ratio, block

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from sps_adaptive.contracts import Look
+from sps_adaptive.decisions.rule import Effect
+from sps_adaptive.decisions.threshold import Threshold
 
-from sps_adaptive.arrays import below
-from sps_adaptive.contracts import Look, Verdict
-from sps_adaptive.decisions.threshold import Threshold, experimental, nobody
+if TYPE_CHECKING:
+    from jaxtyping import Bool
+
+    from sps_adaptive.contracts import Array
 
 
 class DropArm(Threshold):
@@ -17,16 +20,22 @@ class DropArm(Threshold):
     Arm a takes no more patients if
     :math:`P(\theta_a > \theta_0 + \text{margin} \mid \text{data}) < \text{probability}`; its patients are
     followed to the end, and it cannot be declared effective any more. When no experimental arm is left the
-    trial stops for futility. The rule does not apply to the final analysis.
+    trial stops for futility. The rule does not apply to the final analysis. Compared with the best of the other open
+    arms (`against: best`), it closes arms that are unlikely to be the best.
     """
-
-    at_final: ClassVar[bool] = False
 
     kind: Literal["drop_arm"]
 
-    def verdict(self, look: Look) -> Verdict:
-        """Return which arms close."""
-        if look.is_final or not self.applies(look):
-            return Verdict.silent(look)
-        close = experimental(look) & below(self.better(look), self.at(look))
-        return Verdict(np.zeros(len(close), np.int8), close, nobody(look))
+    @property
+    def effect(self) -> Effect:
+        """The arm takes no more patients."""
+        return "close"
+
+    @property
+    def at_final(self) -> bool:
+        """Nothing is left to close at the final analysis."""
+        return False
+
+    def met(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms are below the threshold."""
+        return self.falls_short(look)

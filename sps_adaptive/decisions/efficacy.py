@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sps_adaptive.arrays import above
 from sps_adaptive.contracts import CriticalValues, Look, Stop, Verdict
-from sps_adaptive.decisions.threshold import Threshold, experimental, nobody
+from sps_adaptive.decisions.rule import Effect, conclude
+from sps_adaptive.decisions.threshold import Threshold
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
     from sps_adaptive.contracts import Array
 
@@ -21,10 +22,9 @@ class Efficacy(Threshold):
 
     Arm a is claimed if :math:`P(\theta_a > \theta_0 + \text{margin} \mid \text{data}) > \text{probability}`.
     A claim at a look stands; the final analysis, with the patients who were still being followed, may contradict
-    it, and the tables say how often.
+    it, and the tables say how often. Compared with the best of the other open arms (`against: best`), an arm is claimed
+    if it is probably the best of all, as in trials without a control (Trippa et al. 2012 call it selection).
     """
-
-    at_final: ClassVar[bool] = True
 
     kind: Literal["efficacy"]
     then: Literal["stop", "close_arm"] = "stop"
@@ -36,43 +36,60 @@ class Efficacy(Threshold):
     responders. The probability must exceed a critical value that depends on this number, the smallest with which, given
     it and equal response rates, errors are at most 1 - `probability`; at the final analysis only."""
 
-    def verdict(self, look: Look) -> Verdict:
-        """Return the claims, and what follows from them."""
+    @property
+    def effect(self) -> Effect:
+        """The arm is declared effective."""
+        return "claim"
+
+    @property
+    def at_final(self) -> bool:
+        """The rule speaks at the final analysis."""
+        return True
+
+    @property
+    def stops(self) -> bool:
+        """Whether the trial stops."""
+        return self.then == "stop"
+
+    def met(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms are above the threshold."""
         if self.test == "conditional":
             raise TypeError("a conditional test works only when bound to its trial")
-        return self.verdict_above(look, np.full(len(look.is_open), self.at(look)) if self.applies(look) else None)
+        return self.exceeds(look)
 
     def bind(self, critical: CriticalValues) -> BoundConditional:
         """Return the conditional test of a trial whose critical values are known."""
         return BoundConditional(self, critical)
 
-    def verdict_above(self, look: Look, threshold: Float[Array, " R"] | None) -> Verdict:
-        """Return the claims of arms above a threshold; None where the rule does not speak."""
-        if threshold is None:
-            return Verdict.silent(look)
-        claim = experimental(look) & above(self.better(look), threshold[:, None])
-        if self.then == "close_arm":
-            return Verdict(np.zeros(len(claim), np.int8), claim, claim)
-        stop = np.where(claim.any(axis=1), Stop.EFFICACY, Stop.NO).astype(np.int8)
-        return Verdict(stop, nobody(look), claim)
-
 
 class BoundConditional:
     """An efficacy rule whose threshold at the final analysis depends on the number of responders."""
 
-    at_final: ClassVar[bool] = True
+    effect: Effect = "claim"
+    at_final = True
+    reason = Stop.FUTILITY
 
     def __init__(self, rule: Efficacy, critical: CriticalValues) -> None:
         self.rule, self._critical = rule, critical
+        self.stops = rule.stops
 
     def applies(self, look: Look) -> bool:
         """Return whether the rule speaks at this look."""
         return look.is_final
 
+    def judged(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms the rule judges."""
+        return self.rule.judged(look)
+
+    def met(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms are above the critical value."""
+        value, critical = self.compared(look)
+        return self.judged(look) & above(value, critical[:, None])
+
     def verdict(self, look: Look) -> Verdict:
         """Return the claims."""
-        return self.rule.verdict_above(look, self._critical(look) if look.is_final else None)
+        return conclude(self, look) if self.applies(look) else Verdict.silent(look)
 
     def compared(self, look: Look) -> tuple[Float[Array, "R A"], Float[Array, " R"]]:
         """Return what the rule compares with what."""
-        return self.rule.better(look), self._critical(look)
+        return self.rule.better(look), np.asarray(self._critical(look))

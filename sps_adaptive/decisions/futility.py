@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from sps_adaptive.contracts import Look
+from sps_adaptive.decisions.rule import Effect
+from sps_adaptive.decisions.threshold import Threshold
 
-from sps_adaptive.arrays import below
-from sps_adaptive.contracts import Look, Stop, Verdict
-from sps_adaptive.decisions.threshold import Threshold, experimental, nobody
+if TYPE_CHECKING:
+    from jaxtyping import Bool
+
+    from sps_adaptive.contracts import Array
 
 
 class Futility(Threshold):
@@ -19,15 +22,18 @@ class Futility(Threshold):
     inconclusive one.
     """
 
-    at_final: ClassVar[bool] = True
-
     kind: Literal["futility"]
 
-    def verdict(self, look: Look) -> Verdict:
-        """Return whether to stop."""
-        if not self.applies(look):
-            return Verdict.silent(look)
-        judged = experimental(look)
-        hopeless = below(self.better(look), self.at(look)) | ~judged  # without an open arm nothing is hopeless
-        stop = np.where(judged.any(axis=1) & hopeless.all(axis=1), Stop.FUTILITY, Stop.NO).astype(np.int8)
-        return Verdict(stop, nobody(look), nobody(look))
+    @property
+    def effect(self) -> Effect:
+        """The trial is given up."""
+        return "give_up"
+
+    @property
+    def at_final(self) -> bool:
+        """The rule speaks at the final analysis."""
+        return True
+
+    def met(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms are hopeless."""
+        return self.falls_short(look)

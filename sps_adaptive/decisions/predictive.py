@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.arrays import above, below
 from sps_adaptive.contracts import Look, PredictiveTable, Stop, Verdict
-from sps_adaptive.decisions.threshold import Threshold, experimental, nobody
+from sps_adaptive.decisions.rule import Effect, conclude
+from sps_adaptive.decisions.threshold import Threshold
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
     from sps_adaptive.contracts import Array
 
@@ -31,17 +30,26 @@ class Predictive(Threshold):
     It needs a binary endpoint, no dropouts, and looks at which the number of outcomes is certain.
     """
 
-    at_final: ClassVar[bool] = False
-
     kind: Literal["predictive"]
     then: Literal["futility", "efficacy"] = "futility"
     """Whether a small probability stops the trial for futility, or a large one for efficacy."""
 
-    def applies(self, look: Look) -> bool:
-        """Return whether the rule speaks at this look."""
-        return not look.is_final and look.k + 1 >= self.from_look
+    @property
+    def effect(self) -> Effect:
+        """What follows."""
+        return "claim" if self.then == "efficacy" else "give_up"
 
-    def verdict(self, look: Look) -> Verdict:
+    @property
+    def at_final(self) -> bool:
+        """Nothing is left to predict at the final analysis."""
+        return False
+
+    @property
+    def stops(self) -> bool:
+        """The trial stops."""
+        return True
+
+    def met(self, look: Look) -> Bool[Array, "R A"]:
         """Refuse: the rule must first learn the paths of its trial."""
         raise TypeError("a predictive rule works only when bound to its trial")
 
@@ -53,28 +61,32 @@ class Predictive(Threshold):
 class BoundPredictive:
     """A predictive rule that knows the predictive probabilities of its trial."""
 
-    at_final: ClassVar[bool] = False
+    at_final = False
+    stops = True
+    reason = Stop.FUTILITY
 
     def __init__(self, rule: Predictive, table: PredictiveTable) -> None:
         self.rule, self._table = rule, table
+        self.effect = rule.effect
 
     def applies(self, look: Look) -> bool:
         """Return whether the rule speaks at this look."""
         return self.rule.applies(look)
 
+    def judged(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms the rule judges."""
+        return self.rule.judged(look)
+
     def compared(self, look: Look) -> tuple[Float[Array, "R A"], Float[Array, " R"]]:
         """Return what the rule compares with what."""
-        return self._table(look), np.full(len(look.is_open), self.rule.at(look))
+        return self._table(look), self.rule.at(look)
+
+    def met(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms are above (to claim them), or below (to give up)."""
+        value, threshold = self.compared(look)
+        beyond = above if self.effect == "claim" else below
+        return self.judged(look) & beyond(value, threshold[:, None])
 
     def verdict(self, look: Look) -> Verdict:
         """Return whether to stop."""
-        if not self.applies(look):
-            return Verdict.silent(look)
-        probability, judged = self._table(look), experimental(look)
-        if self.rule.then == "efficacy":
-            claim = judged & above(probability, self.rule.at(look))
-            stop = np.where(claim.any(axis=1), Stop.EFFICACY, Stop.NO).astype(np.int8)
-            return Verdict(stop, nobody(look), claim)
-        hopeless = below(probability, self.rule.at(look)) | ~judged
-        stop = np.where(judged.any(axis=1) & hopeless.all(axis=1), Stop.FUTILITY, Stop.NO).astype(np.int8)
-        return Verdict(stop, nobody(look), nobody(look))
+        return conclude(self, look) if self.applies(look) else Verdict.silent(look)

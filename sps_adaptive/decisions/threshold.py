@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from sps_adaptive.contracts import Look
-from sps_adaptive.part import Part
+from sps_adaptive.arrays import above, below
+from sps_adaptive.contracts import Endpoint, Look
+from sps_adaptive.decisions.rule import Place, Rule
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -18,35 +19,58 @@ if TYPE_CHECKING:
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class Threshold(Part):
-    """A rule on the probability that an arm is better than the control by a margin."""
+class Threshold(Rule):
+    """A rule on the probability that an arm is better than the control, the best other arm, or a fixed value."""
 
     margin: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
-    """By how much better than the control, in the units of the endpoint, in the good direction."""
+    """By how much better, in the units of the endpoint, in the good direction."""
+    against: Literal["control", "best"] | Annotated[float, Field(ge=-1e6, le=1e6)] = "control"
+    """What an arm is compared with: the control; the best of the other open arms, the control among them; or a fixed
+    value on the scale of the endpoint."""
     probability: Probability | Annotated[list[Probability], Field(min_length=1)]
     """The threshold: one number, or one for each look and, where the rule speaks there, the final analysis."""
-    from_look: Annotated[int, Field(ge=1)] = 1
-    """First look at which the rule applies (1 is the first); the final analysis always counts as late enough."""
 
-    def applies(self, look: Look) -> bool:
-        """Return whether the rule speaks at this look."""
-        return look.is_final or look.k + 1 >= self.from_look
-
-    def at(self, look: Look) -> float:
+    def at(self, look: Look) -> Float[Array, " R"]:
         """Return the threshold at this look."""
-        return self.probability[look.k] if isinstance(self.probability, list) else self.probability
+        one = self.probability[look.k] if isinstance(self.probability, list) else self.probability
+        return np.full(len(look.is_open), float(one))
 
     def better(self, look: Look) -> Float[Array, "R A"]:
-        """Return the probability that each arm beats the control by the margin."""
-        return look.posterior.prob_better(than=look.control, by=self.margin)
+        """Return the probability that each arm is better by the margin than what it is compared with."""
+        if self.against == "control":
+            return look.posterior.prob_better(than=look.control, by=self.margin)
+        if self.against == "best":
+            return look.posterior.prob_best(look.is_open)
+        return look.posterior.prob_above(self.against + self.margin)
 
     def compared(self, look: Look) -> tuple[Float[Array, "R A"], Float[Array, " R"]]:
         """Return what the rule compares with what, for those who want to follow it."""
-        return self.better(look), np.full(len(look.is_open), self.at(look))
+        return self.better(look), self.at(look)
 
-    def problems(self, n_looks: int, at_final: bool) -> list[tuple[tuple[str | int, ...], str, str]]:
+    def exceeds(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms judged are above the threshold."""
+        value, threshold = self.compared(look)
+        return self.judged(look) & above(value, threshold[:, None])
+
+    def falls_short(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms judged are below the threshold."""
+        value, threshold = self.compared(look)
+        return self.judged(look) & below(value, threshold[:, None])
+
+    def oriented(self, endpoint: Endpoint) -> Self:
+        """Return the rule with its fixed value turned so that larger is better."""
+        if isinstance(self.against, str):
+            return self
+        return self.model_copy(update={"against": float(endpoint.natural(np.array(self.against)))})
+
+    def for_final(self) -> Self:
+        """Return the rule of a trial without looks: its threshold is that of the final analysis."""
+        last = {"probability": self.probability[-1]} if isinstance(self.probability, list) else {}
+        return self.model_copy(update={"from_look": 1, "at_looks": None, **last})
+
+    def problems(self, n_looks: int, at_final: bool) -> list[Place]:
         """Return thresholds that do not fit the looks, as (path, message, hint)."""
-        found: list[tuple[tuple[str | int, ...], str, str]] = []
+        found: list[Place] = []
         needed = n_looks + at_final
         if isinstance(self.probability, list) and len(self.probability) != needed:
             what = f"{n_looks} looks and the final analysis" if at_final else f"{n_looks} looks"
@@ -57,24 +81,8 @@ class Threshold(Part):
                     f"give one number, or a list of {needed}",
                 )
             )
-        if self.from_look > max(needed, 1):
+        if self.against == "best" and self.margin != 0:
             found.append(
-                (
-                    ("from_look",),
-                    f"the rule begins at look {self.from_look}, but the trial has {n_looks} before the final analysis",
-                    f"use a number from 1 to {needed}",
-                )
+                (("margin",), "a margin over the best other arm cannot be had", "leave it out, or compare with control")
             )
-        return found
-
-
-def experimental(look: Look) -> Bool[Array, "R A"]:
-    """Return which arms are open and not the control."""
-    others = look.is_open.copy()
-    others[:, look.control] = False
-    return others
-
-
-def nobody(look: Look) -> Bool[Array, "R A"]:
-    """Return False for every arm."""
-    return np.zeros(look.is_open.shape, bool)
+        return found + super().problems(n_looks, at_final)

@@ -127,7 +127,8 @@ def _success(design: Design, course: Course, where: Layer, is_open: Arms) -> Flo
     n_looks = design.schedule.n_looks(course.patients)
     for batch in where.batches(BATCH):
         posterior = posterior_of(design, batch, course.patients)
-        verdict = judge(design, look_at(design, course, n_looks, course.patients, is_open, batch, posterior))
+        look = look_at(design, course, n_looks, course.patients, is_open, batch, posterior)
+        verdict = judge(design, look, np.full(batch.size, design.control))
         value[batch.place] = verdict.claim
     return value
 

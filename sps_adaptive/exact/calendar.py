@@ -87,6 +87,11 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
     if isinstance(looks, NoLooks) or found:
         return found
     immediate = scenario.endpoint.assessed_at_month == 0
+    if not immediate and scenario.allocation.counts_enrolled:
+        found.append(
+            f"{scenario.allocation.kind} allocation depends on the patients enrolled on each arm, some of whom are pending "
+            "at a look"
+        )
     random = not isinstance(accrual, Steady)
     if random and isinstance(looks, Calendar):
         found.append(f"with {accrual.kind} accrual the number of patients at a look by the calendar is random")
@@ -167,10 +172,11 @@ def _settled(scenario: Scenario, u_visit: float) -> list[tuple[int, int, int, fl
     cohort = cohort._replace(u_visit=np.full_like(cohort.u_visit, u_visit))
     known_at = scenario.endpoint.known_at(cohort)[:, :, 0, :]
     outcome, end = Outcome(np.zeros(known_at.shape), known_at), known_at.max()
-    looks = []
+    looks, looked = [], -np.inf
     for index in range(scenario.n_looks):
-        day = float(scenario.looks.day(index, cohort, outcome)[0])
-        if day < end:
+        day = float(scenario.looks.day(index, cohort, outcome, np.array([looked]))[0])
+        if looked < day < end:
+            looked = day
             enrolled, known = int((cohort.enrolled_at[0] <= day).sum()), int((known_at[0, :, 0] <= day).sum())
             looks.append((index, enrolled, known, day / DAYS_PER_MONTH))
     return looks

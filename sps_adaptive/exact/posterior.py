@@ -69,6 +69,14 @@ class CellPosterior:
         """Return the posterior mean of each arm."""
         return np.asarray(row_means(self.priors, self.n_max)[np.arange(len(self.priors)), self.batch.rows()])
 
+    def sd(self) -> Float[Array, "R A"]:
+        """Return the posterior standard deviation of each arm."""
+        return self._one_by_one.sd()
+
+    def prob_above(self, value: float) -> Float[Array, "R A"]:
+        """Return P(arm > value) for each arm."""
+        return self._one_by_one.prob_above(value)
+
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
         return self._one_by_one.interval(level)

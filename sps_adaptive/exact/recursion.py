@@ -40,6 +40,8 @@ class Standing(NamedTuple):
 
     is_open: Arms
     is_claimed: Arms
+    control: int
+    """The arm that the others are compared with."""
 
 
 class End(NamedTuple):
@@ -54,6 +56,8 @@ class End(NamedTuple):
     """The arms declared effective at looks."""
     judged: Arms
     """The arms that the final analysis judges."""
+    control: int
+    """The arm that they are compared with."""
 
 
 class Ending(NamedTuple):
@@ -113,7 +117,10 @@ def walk(design: Design, course: Course, watch: Watch | None = None, sizes: Sequ
     arms, everybody = len(design.arms), (True,) * len(design.arms)
     path, block = path_of(course), design.allocation.block_length(arms)
     states: Weights = {
-        Standing(everybody, (False,) * arms): (layer(np.zeros((1, arms)), 0, course.missing > 0), np.ones((1, 1)))
+        Standing(everybody, (False,) * arms, design.control): (
+            layer(np.zeros((1, arms)), 0, course.missing > 0),
+            np.ones((1, 1)),
+        )
     }
     for k in range(len(path) - 1):
         if not states:  # every path has ended at a look
@@ -153,7 +160,7 @@ def to_the_end(design: Design, course: Course, states: Weights, patients: int) -
     """Judge the trials that went to the end."""
     for standing, (where, weight) in states.items():
         judged = tuple(o or c for o, c in zip(standing.is_open, standing.is_claimed, strict=True))
-        end = End(0, Stop.NO, standing.is_open, standing.is_claimed, judged)
+        end = End(0, Stop.NO, standing.is_open, standing.is_claimed, judged, standing.control)
         for batch in where.batches(BATCH):
             yield final_analysis(design, course, end, batch, weight[0, batch.place], patients)
 
@@ -169,14 +176,18 @@ def look_at(
     design: Design, course: Course, k: int, enrolled: int, is_open: Arms, batch: Batch | Chosen, posterior: Posterior
 ) -> Look:
     """Return what the rules may see in each state."""
-    known = counts(batch.rows())[0].sum(axis=1) if batch.thinned else np.full(batch.size, batch.settled)
+    settled = batch.enrolled()
+    known = counts(batch.rows())[0] if batch.thinned else settled
     return Look(
         k=k,
         n_looks=design.schedule.n_looks(course.patients),
         patients=course.patients,
         control=design.control,
+        first_control=design.control,
         n_enrolled=np.full(batch.size, enrolled),
-        n_known=known,
+        n_known=known.sum(axis=1),
+        arm_enrolled=settled,  # rules that ask are refused where patients may be pending (`calendar`)
+        arm_known=known,
         is_open=np.tile(np.array(is_open), (batch.size, 1)),
         posterior=posterior,
     )
@@ -212,24 +223,24 @@ def hold_look(
         mine = weight if here is None else np.where(here, weight, 0.0)
         if here is not None and not mine.any():
             continue
-        is_open = tuple(o and not c for o, c in zip(standing.is_open, said.close, strict=True))
+        is_open, control = tuple(o and not c for o, c in zip(standing.is_open, said.close, strict=True)), said.control
         is_claimed = tuple(b or c for b, c in zip(standing.is_claimed, said.claim, strict=True))
         if said.stop != Stop.NO:
             judged = tuple(o or c for o, c in zip(standing.is_open, is_claimed, strict=True))
-            end = End(held.k + 1, said.stop, is_open, is_claimed, judged)
+            end = End(held.k + 1, said.stop, is_open, is_claimed, judged, control)
             if point.enrolled == point.settled:
                 yield final_analysis(design, course, end, batch, mine[0], point.enrolled)
                 continue
             if end not in stopped:
                 stopped[end] = Onward(settling(len(design.arms), point), onwards[0].cells, course.missing)
             nobody_dealt = np.zeros((batch.size, len(design.arms)))
-            stopped[end].push(Standing(is_open, is_claimed), batch, mine, nobody_dealt, nobody_dealt[:1])
+            stopped[end].push(Standing(is_open, is_claimed, control), batch, mine, nobody_dealt, nobody_dealt[:1])
             continue
-        now = look._replace(is_open=np.tile(np.array(is_open), (batch.size, 1)))
+        now = look._replace(is_open=np.tile(np.array(is_open), (batch.size, 1)), control=control)
         pi = design.allocation.probabilities(now)
         fixed = None if design.allocation.learns else pi[:1]
         for onward in onwards:
-            onward.push(Standing(is_open, is_claimed), batch, mine, pi, fixed)
+            onward.push(Standing(is_open, is_claimed, control), batch, mine, pi, fixed)
 
 
 class Said(NamedTuple):
@@ -238,22 +249,26 @@ class Said(NamedTuple):
     stop: Stop
     close: Arms
     claim: Arms
+    control: int
 
 
 def verdicts(design: Design, look: Look, standing: Standing) -> list[tuple[Said, Bool[Array, " R"] | None]]:
     """Return the different verdicts at a look, and in which states each is given; None: in all."""
     nobody = (False,) * len(design.arms)
     if not any(rule.applies(look) for rule in design.decisions):
-        return [(Said(Stop.NO, nobody, nobody), None)]
-    verdict = decide(design, look, np.tile(np.array(standing.is_claimed), (len(look.is_open), 1)))
+        return [(Said(Stop.NO, nobody, nobody, standing.control), None)]
+    is_claimed = np.tile(np.array(standing.is_claimed), (len(look.is_open), 1))
+    decision = decide(design, look, is_claimed, np.full(len(look.is_open), standing.control))
     arms = len(design.arms)
     bits = 1 << np.arange(arms)
-    code = verdict.stop + len(Stop) * ((verdict.close @ bits) + (verdict.claim @ bits) * 2**arms)
+    code = (decision.close @ bits) + (decision.claim @ bits) * 2**arms
+    code = decision.stop + len(Stop) * (decision.control + arms * code)
     given = np.unique(code)
     found = []
     for each in given:
         first = int(np.argmax(code == each))
-        said = Said(Stop(int(verdict.stop[first])), _arms(verdict.close[first]), _arms(verdict.claim[first]))
+        stop, control = Stop(int(decision.stop[first])), int(decision.control[first])
+        said = Said(stop, _arms(decision.close[first]), _arms(decision.claim[first]), control)
         found.append((said, None if len(given) == 1 else code == each))
     return found
 
@@ -269,13 +284,15 @@ def final_analysis(
     posterior = posterior_of(design, states, course.patients)
     n_looks = design.schedule.n_looks(course.patients)
     look = look_at(design, course, n_looks, enrolled, end.judged, states, posterior)
-    verdict = judge(design, look)
+    verdict = judge(design, look, np.full(states.size, end.control))
     running = end.look == 0
     is_claimed = np.tile(np.array(end.is_claimed), (states.size, 1))
     if running:
         is_claimed |= verdict.claim & np.array(end.is_open)
     outcome = outcome_of(np.full(states.size, running), is_claimed, verdict)
-    return Ending(end, enrolled, states, weight, is_claimed, verdict.claim, outcome, posterior)
+    meets = verdict.claim.copy()
+    meets[:, end.control] |= end.is_claimed[end.control]  # a promoted arm is not judged against itself
+    return Ending(end, enrolled, states, weight, is_claimed, meets, outcome, posterior)
 
 
 class Onward:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import betainc, betaincinv, betaln
+from scipy.special import betainc, betaincc, betaincinv, betaln
 
 from sps_adaptive.kernels import compiled
 from sps_adaptive.posteriors.beta_difference import difference_quantiles
@@ -79,6 +79,16 @@ class BetaPosterior:
     def mean(self) -> Float[Array, "R A"]:
         """Return the posterior mean of each arm."""
         return self.alpha / (self.alpha + self.beta)
+
+    def sd(self) -> Float[Array, "R A"]:
+        """Return the posterior standard deviation of each arm."""
+        patients = self.alpha + self.beta
+        return np.sqrt(self.alpha * self.beta / (patients + 1)) / patients
+
+    def prob_above(self, value: float) -> Float[Array, "R A"]:
+        """Return P(arm > value) for each arm."""
+        alpha, beta, where = self._distinct_states()
+        return np.asarray(betaincc(alpha, beta, min(max(value, 0.0), 1.0))[where])
 
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""

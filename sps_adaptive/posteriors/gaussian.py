@@ -32,6 +32,14 @@ class GaussianPosterior:
         """Return the posterior mean of each arm."""
         return self.location.copy()
 
+    def sd(self) -> Float[Array, "R A"]:
+        """Return the posterior standard deviation of each arm."""
+        return self.scale.copy()
+
+    def prob_above(self, value: float) -> Float[Array, "R A"]:
+        """Return P(arm > value) for each arm."""
+        return np.asarray(ndtr((self.location - value) / self.scale))
+
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
         half = ndtri((1 + level) / 2) * self.scale

@@ -12,6 +12,7 @@ from scipy.special import stdtr, stdtrit
 from sps_adaptive.kernels import compiled
 from sps_adaptive.posteriors.independent import best_of_independent, standards
 from sps_adaptive.posteriors.quadrature import legendre_rule
+from sps_adaptive.posteriors.student import student_sd
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -49,10 +50,17 @@ class JointStudentPosterior:
         """Return the centre of each arm: the posterior mean where it exists (more than one degree of freedom)."""
         return self.location.copy()
 
+    def sd(self) -> Float[Array, "R A"]:
+        """Return the posterior standard deviation of each arm; where infinite, half the central 68.3% interval."""
+        return self._scale() * student_sd(self.df)[:, None]
+
+    def prob_above(self, value: float) -> Float[Array, "R A"]:
+        """Return P(arm > value) for each arm."""
+        return np.asarray(stdtr(self.df[:, None], (self.location - value) / self._scale()))
+
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
-        unit = np.sqrt(self.variance[:, None] * (self.diagonal + self.loading**2))
-        half = stdtrit(self.df, (1 + level) / 2)[:, None] * unit
+        half = stdtrit(self.df, (1 + level) / 2)[:, None] * self._scale()
         return np.stack([self.location - half, self.location + half], axis=-1)
 
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
@@ -94,6 +102,10 @@ class JointStudentPosterior:
                 centre, unit = self._difference(arm, than)
                 answer[:, arm] = np.stack([centre, centre - width * unit, centre + width * unit], axis=-1)
         return answer
+
+    def _scale(self) -> Float[Array, "R A"]:
+        """Return the scale of each arm."""
+        return np.sqrt(self.variance[:, None] * (self.diagonal + self.loading**2))
 
     def _difference(self, arm: int, than: int) -> tuple[Float[Array, " R"], Float[Array, " R"]]:
         """Return centre and scale of arm - arm `than`."""

@@ -45,6 +45,14 @@ class Remembered:
         """Return the posterior mean of each arm."""
         return self._posterior.mean()
 
+    def sd(self) -> Float[Array, "R A"]:
+        """Return the posterior standard deviation of each arm."""
+        return self._posterior.sd()
+
+    def prob_above(self, value: float) -> Float[Array, "R A"]:
+        """Return P(arm > value) for each arm."""
+        return self._posterior.prob_above(value)
+
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
         return self._posterior.interval(level)

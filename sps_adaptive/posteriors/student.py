@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
 
 from sps_adaptive.posteriors.independent import (
     NODE,
@@ -40,6 +40,14 @@ class StudentPosterior:
     def mean(self) -> Float[Array, "R A"]:
         """Return the centre of each arm: the posterior mean where it exists (more than one degree of freedom)."""
         return self.location.copy()
+
+    def sd(self) -> Float[Array, "R A"]:
+        """Return the posterior standard deviation of each arm; where infinite, half the central 68.3% interval."""
+        return self.scale * student_sd(self.df)
+
+    def prob_above(self, value: float) -> Float[Array, "R A"]:
+        """Return P(arm > value) for each arm."""
+        return np.asarray(stdtr(self.df, (self.location - value) / self.scale))
 
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
@@ -79,3 +87,9 @@ class StudentPosterior:
         answer[..., 0] = location - location[:, [than]]
         answer[..., 1:] = quantile
         return answer
+
+
+def student_sd(df: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return the standard deviation of a standard Student-t; where infinite, half its central 68.3% interval."""
+    finite = np.maximum(df, 2 + 1e-9)
+    return np.where(df > 2, np.sqrt(1 / (1 - 2 / finite)), stdtrit(np.minimum(df, 2.0), ndtr(1.0)))

@@ -22,7 +22,7 @@ class Assessed(AtCounts):
 
     kind: Literal["assessed"]
 
-    def day(self, index: int, cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
+    def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
         """Return the day of the look, inf where so many outcomes never become known."""
         count = self.counts(cohort.enrolled_at.shape[1])[index]
         return nth_day(outcome.known_at[..., -1], count)

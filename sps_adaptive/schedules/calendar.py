@@ -60,7 +60,7 @@ class Calendar(Part):
         """Return the number of looks before the final analysis, if the trial lasts that long."""
         return len(self.months())
 
-    def day(self, index: int, cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
+    def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
         """Return the day of the look, the same in every replicate."""
         return np.full(len(cohort.enrolled_at), self.months()[index] * DAYS_PER_MONTH)
 

@@ -21,6 +21,6 @@ class Enrolled(AtCounts):
 
     kind: Literal["enrolled"]
 
-    def day(self, index: int, cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
+    def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
         """Return the day of the look."""
         return cohort.enrolled_at[:, self.counts(cohort.enrolled_at.shape[1])[index] - 1]

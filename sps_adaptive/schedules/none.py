@@ -25,7 +25,7 @@ class NoLooks(Part):
         """Return 0."""
         return 0
 
-    def day(self, index: int, cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
+    def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
         """Never called."""
         raise IndexError("a fixed design has no looks")
 

@@ -26,6 +26,12 @@ class FakePosterior:
     def mean(self) -> Array:
         return self.best if self.means is None else self.means
 
+    def sd(self) -> Array:
+        return np.full(self.best.shape, 0.1)
+
+    def prob_above(self, value: float) -> Array:
+        return 1 / (1 + np.exp(-(self.mean() - value) / self.sd()))
+
     def interval(self, level: float) -> Array:
         return np.stack([self.mean() - level, self.mean() + level], axis=-1)
 
@@ -55,6 +61,8 @@ def a_look(
     control: int = 0,
     n_enrolled: Any = 40,
     n_known: Any = 30,
+    arm_enrolled: Any = None,
+    arm_known: Any = None,
 ) -> Look:
     """A look at R replicates; R and A are those of `is_open`."""
     is_open = np.atleast_2d(np.array(is_open, bool))
@@ -64,11 +72,21 @@ def a_look(
         n_looks=n_looks,
         patients=patients,
         control=control,
+        first_control=control,
         n_enrolled=np.broadcast_to(np.asarray(n_enrolled), (replicates,)).copy(),
         n_known=np.broadcast_to(np.asarray(n_known), (replicates,)).copy(),
+        arm_enrolled=_by_arm(arm_enrolled, is_open.shape, n_enrolled),
+        arm_known=_by_arm(arm_known, is_open.shape, n_known),
         is_open=is_open,
         posterior=posterior,
     )
+
+
+def _by_arm(given: Any, shape: tuple[int, ...], whole: Any) -> Array:
+    """Patients of each arm; if they are not given, about as many on each."""
+    if given is None:
+        return np.broadcast_to(np.reshape(np.asarray(whole) // shape[1], (-1, 1)), shape).copy()
+    return np.broadcast_to(np.asarray(given), shape).copy()
 
 
 def look_at_better(better: Any, *, by: float = 0.0, is_open: Any = None, **rest: Any) -> Look:

@@ -109,7 +109,12 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"probability": [0.9, 0.9, 0.6, 0.5], "margin": 0.1, "from_look": 2},
     ],
     ("decisions", "futility"): [{"probability": 0.4}, {"probability": [0.1, 0.2, 0.4, 0.5], "from_look": 2}],
-    ("decisions", "drop_arm"): [{"probability": 0.4}, {"probability": [0.2, 0.3, 0.4], "margin": 0.1}],
+    ("decisions", "drop_arm"): [
+        {"probability": 0.4},
+        {"probability": [0.2, 0.3, 0.4], "margin": 0.1},
+        {"probability": 0.2, "against": "best"},
+        {"probability": 0.4, "against": 0.4, "at_looks": [1, 3]},
+    ],
     ("decisions", "predictive"): [{"probability": 0.4}, {"probability": 0.6, "then": "efficacy", "from_look": 2}],
 }
 """Section and word of a kind, with what may stand beside `kind:`."""
@@ -413,11 +418,12 @@ def test_schedule(part):
     assert part.problems(N) == []
     before = np.full(R, -np.inf)
     for index in range(number):
-        day = holds(part.day, index, cohort, outcome)
+        day = holds(part.day, index, cohort, outcome, before)
         assert day.shape == (R,) and day.dtype == np.float64 and not np.isnan(day).any()
         assert (day >= before).all()
         for piece in PIECES:
-            assert same(part.day(index, rows(cohort, piece), split(outcome, piece)), np.ascontiguousarray(day[piece]))
+            some = part.day(index, rows(cohort, piece), split(outcome, piece), before[piece])
+            assert same(some, np.ascontiguousarray(day[piece]))
         before = day
 
 

@@ -15,19 +15,20 @@ EFFICACY = Efficacy(kind="efficacy", probability=0.9)
 CLOSING = Efficacy(kind="efficacy", probability=0.9, then="close_arm")
 FUTILITY = Futility(kind="futility", probability=0.1)
 DROP = DropArm(kind="drop_arm", probability=0.1)
+FIRST = np.array([0])
 ALWAYS_FUTILE = Futility(kind="futility", probability=1)
 
 
 def design(*rules) -> Any:
     nothing: Any = None
-    return Design(("placebo", "a", "b"), 0, 100, "y", nothing, nothing, nothing, nothing, tuple(rules), 0.0)
+    return Design(("placebo", "a", "b"), 0, 100, "y", *[nothing] * 5, tuple(rules), 0.0)
 
 
 def decided(rules, better, is_claimed=(False, False, False), **rest):
     """Verdict of one replicate: name of the reason to stop, arms closed, arms claimed."""
     look = look_at_better(better, **rest)
     plan = design(*rules)
-    said = judge(plan, look) if look.is_final else decide(plan, look, np.array([is_claimed]))
+    said = judge(plan, look, FIRST) if look.is_final else decide(plan, look, np.array([is_claimed]), FIRST)
     return Stop(said.stop[0]).name, np.flatnonzero(said.close[0]).tolist(), np.flatnonzero(said.claim[0]).tolist()
 
 
@@ -91,7 +92,7 @@ def outcome(rules, better, *, running=False, is_claimed=(False, False, False), j
     """How a trial ends whose final analysis finds these probabilities."""
     claimed = np.array([is_claimed])
     look = look_at_better(better, k=3, is_open=np.array([judged]))
-    final = judge(design(*rules), look)
+    final = judge(design(*rules), look, FIRST)
     claimed_in_the_end = claimed | (final.claim & running)
     return OUTCOMES[int(outcome_of(np.array([running]), claimed_in_the_end, final)[0])]
 

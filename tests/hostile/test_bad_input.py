@@ -221,7 +221,7 @@ ONE_MISTAKE = {
         "power: n/2N",
         "power: n/3N",
         "n/3N",
-        "allocation.power: a number from 0 to 10 or 'n/2N' is needed, got 'n/3N'",
+        "allocation.power: a number from 0 to 10, 'n/2N' or a list of numbers from 0 to 10 is needed, got 'n/3N'",
         "did you mean 'n/2N'?",
     ),
     "share too large": (
@@ -238,7 +238,7 @@ ONE_MISTAKE = {
         "power: 40",
         "power: 40",
         "must be at most 10, got 40",
-        "a number from 0 to 10 or 'n/2N'",
+        "a number from 0 to 10, 'n/2N' or a list of numbers from 0 to 10",
     ),
     "true value in words": (
         IVIG,

@@ -49,6 +49,7 @@ class OneArm:
     """Stops for futility at looks, and declares arm 1 effective at the end, by its outcomes and responders alone."""
 
     at_final: ClassVar[bool] = True
+    reason: ClassVar[Stop] = Stop.FUTILITY
 
     def __init__(self, stops, succeeds) -> None:
         self.stops, self.succeeds = stops, succeeds

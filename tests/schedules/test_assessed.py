@@ -8,10 +8,13 @@ from tests.contracts.fakes import a_cohort
 
 COHORT = a_cohort([[1, 2, 3, 4], [1, 2, 3, 4]])
 KNOWN_AT = np.array([[14.0, 12, 13, 11], [10, np.inf, np.inf, 20]])[..., None]
+BEFORE = np.full(len(COHORT.site), -np.inf)
 
 
 def day(n, known_at=KNOWN_AT):
-    return Assessed(kind="assessed", at=[n]).day(0, COHORT, Outcome(np.zeros(known_at.shape), known_at)).tolist()
+    return (
+        Assessed(kind="assessed", at=[n]).day(0, COHORT, Outcome(np.zeros(known_at.shape), known_at), BEFORE).tolist()
+    )
 
 
 def test_a_look_is_on_the_day_the_nth_outcome_becomes_known_whoever_it_is():

@@ -12,6 +12,7 @@ from tests.contracts.fakes import a_cohort
 
 COHORT = a_cohort([[1, 2], [3, 4], [5, 6]])
 OUTCOME = Outcome(np.zeros((3, 2, 1)), np.full((3, 2, 1), np.inf))
+BEFORE = np.full(len(COHORT.site), -np.inf)
 
 
 def calendar(**given):
@@ -33,7 +34,7 @@ def test_the_months_of_a_series_and_of_a_list(given, months):
     assert schedule.months() == pytest.approx(months)
     assert schedule.n_looks(10) == schedule.n_looks(10_000) == len(months)
     for index, month in enumerate(months):
-        np.testing.assert_allclose(schedule.day(index, COHORT, OUTCOME), np.full(3, month * DAYS_PER_MONTH))
+        np.testing.assert_allclose(schedule.day(index, COHORT, OUTCOME, BEFORE), np.full(3, month * DAYS_PER_MONTH))
     assert schedule.problems(10) == []
 
 

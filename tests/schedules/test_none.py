@@ -10,4 +10,4 @@ def test_there_is_no_look_and_nothing_wrong_with_that():
     assert schedule.n_looks(2) == schedule.n_looks(100_000) == 0
     assert schedule.problems(60) == []
     with pytest.raises(IndexError):
-        schedule.day(0, None, None)
+        schedule.day(0, None, None, None)

@@ -1,0 +1,162 @@
+"""What the rules share: a condition on arms, and what follows where it is met."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from sps_adaptive.contracts import Look, Stop, Verdict
+from sps_adaptive.part import Part
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool
+
+    from sps_adaptive.contracts import Array
+
+Effect = Literal["claim", "close", "give_up", "promote"]
+"""What follows for arms that meet a condition: they are declared effective; they take no more patients; the trial stops
+if all of them meet it; the best of them becomes the control."""
+
+Place = tuple[tuple[str | int, ...], str, str]
+"""Something that cannot be: where, what, and a hint."""
+
+
+class Condition(Protocol):
+    """What a conclusion is drawn from."""
+
+    @property
+    def effect(self) -> Effect:
+        """What follows for arms that meet the condition."""
+        ...
+
+    @property
+    def reason(self) -> Stop:
+        """Why a trial stops in which no experimental arm is left."""
+        ...
+
+    @property
+    def stops(self) -> bool:
+        """Whether the trial stops when the condition is met."""
+        ...
+
+    def met(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms meet the condition."""
+        ...
+
+    def judged(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms are judged."""
+        ...
+
+
+class Rule(Part):
+    """A condition that arms meet or do not, and when it is heard.
+
+    A rule defines `met`; `verdict` draws the conclusion that belongs to its `effect`. Rules with the same effect
+    can be joined (`all_of`, `any_of`), because only their conditions are.
+    """
+
+    from_look: Annotated[int, Field(ge=1)] = 1
+    """First look at which the rule applies (1 is the first); the final analysis always counts as late enough."""
+    at_looks: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=1000)] | None = None
+    """The looks at which the rule applies, by number; left out: all of them from `from_look` on. The final analysis is
+    not in the list, and the rule is heard there if it is one for the final analysis."""
+
+    @property
+    def effect(self) -> Effect:
+        """What follows for arms that meet the condition."""
+        raise NotImplementedError
+
+    @property
+    def at_final(self) -> bool:
+        """Whether the rule also speaks at the final analysis."""
+        raise NotImplementedError
+
+    @property
+    def reason(self) -> Stop:
+        """Why a trial stops in which the rule has closed the last experimental arm."""
+        return Stop.FUTILITY
+
+    @property
+    def stops(self) -> bool:
+        """Whether the trial stops when the rule has declared an arm effective."""
+        return False
+
+    def applies(self, look: Look) -> bool:
+        """Return whether the rule speaks at this look."""
+        if look.is_final:
+            return self.at_final
+        return look.k + 1 >= self.from_look and (self.at_looks is None or look.k + 1 in self.at_looks)
+
+    def met(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which of the arms that the rule judges meet its condition."""
+        raise NotImplementedError
+
+    def judged(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms the rule judges: the open ones, but for the control."""
+        return experimental(look)
+
+    def verdict(self, look: Look) -> Verdict:
+        """Return what the rule says."""
+        return conclude(self, look) if self.applies(look) else Verdict.silent(look)
+
+    def problems(self, n_looks: int, at_final: bool) -> list[Place]:
+        """Return what does not fit the looks of the trial, as (path, message, hint)."""
+        found: list[Place] = []
+        needed = n_looks + at_final
+        if self.from_look > max(needed, 1):
+            found.append(
+                (
+                    ("from_look",),
+                    f"the rule begins at look {self.from_look}, but the trial has {n_looks} before the final analysis",
+                    f"use a number from 1 to {needed}",
+                )
+            )
+        found += [
+            (
+                ("at_looks", place),
+                f"there is no look {number}: the trial has {n_looks} before the final analysis",
+                f"use numbers from 1 to {n_looks}",
+            )
+            for place, number in enumerate(self.at_looks or [])
+            if number > n_looks
+        ]
+        return found
+
+
+def conclude(rule: Condition, look: Look) -> Verdict:
+    """Return what follows from a rule that applies at a look."""
+    met, said = rule.met(look), Verdict.silent(look)
+    if rule.effect == "claim":
+        if not rule.stops:
+            return said._replace(claim=met, close=met)
+        return said._replace(claim=met, stop=np.where(met.any(axis=1), Stop.EFFICACY, Stop.NO).astype(np.int8))
+    if rule.effect == "close":
+        stop = np.where(met.any(axis=1) & rule.stops, rule.reason, Stop.NO).astype(np.int8)
+        return said if look.is_final else said._replace(close=met, stop=stop)
+    if rule.effect == "give_up":
+        judged = rule.judged(look)
+        hopeless = judged.any(axis=1) & (met | ~judged).all(axis=1)  # without an open arm nothing is hopeless
+        return said._replace(stop=np.where(hopeless, rule.reason, Stop.NO).astype(np.int8))
+    return promote(said, look, met)
+
+
+def promote(said: Verdict, look: Look, met: Bool[Array, "R A"]) -> Verdict:
+    """Return the claims of arms that beat the control; at a look the best of them takes its place."""
+    if look.is_final:
+        return said._replace(claim=met)
+    better = np.where(met, look.posterior.prob_better(look.control), -1.0)
+    best = better.argmax(axis=1)
+    there = np.asarray(met.any(axis=1))
+    arms = np.arange(met.shape[1])
+    chosen = there[:, None] & (arms == best[:, None])
+    leaves = there[:, None] & np.equal(arms, look.control)
+    return said._replace(claim=chosen, close=leaves, promote=np.where(there, best, -1).astype(np.int8))
+
+
+def experimental(look: Look) -> Bool[Array, "R A"]:
+    """Return which arms are open and not the control."""
+    others = look.is_open.copy()
+    others[:, look.control] = False
+    return others
