@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from sps_adaptive.allocation import Equal, Fixed, Thompson
-from sps_adaptive.decisions import DropArm, Efficacy, Futility, Predictive
-from sps_adaptive.decisions.threshold import Threshold
+from sps_adaptive.allocation.bounded import Bounded
+from sps_adaptive.decisions import DropArm, Efficacy, Futility
+from sps_adaptive.decisions.rule import Measured
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
 from sps_adaptive.population import Poisson, Sites
 from sps_adaptive.scenario import Scenario, TruthSpec
 from sps_adaptive.schedules import Assessed, Calendar, Enrolled
+from sps_adaptive.words import listed, percent
 
 MANY_PENDING = 1 / 3
 """Share of pending patients at a look above which adaptation is said to be starved of data."""
@@ -114,7 +115,7 @@ def _all_fields(part: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[tuple[
 def _arms(scenario: Scenario) -> str:
     control = scenario.arm_names[scenario.control]
     others = [name for name in scenario.arm_names if name != control]
-    return f"Arms: {_and(others)} against {control} (control)."
+    return f"Arms: {listed(others)} against {control} (control)."
 
 
 def _population(scenario: Scenario) -> str:
@@ -137,7 +138,7 @@ def _population(scenario: Scenario) -> str:
     if population.dropout is None:
         return text + "Nobody drops out."
     by = population.dropout.by_month
-    return text + f"{_percent(population.dropout.proportion)} have dropped out by {by:g} months after enrolment."
+    return text + f"{percent(population.dropout.proportion)} have dropped out by {by:g} months after enrolment."
 
 
 def _endpoint(scenario: Scenario) -> str:
@@ -166,77 +167,23 @@ def _analysis(scenario: Scenario) -> str:
 
 
 def _looks(scenario: Scenario) -> str:
-    looks, patients = scenario.looks, scenario.population.patients
-    if isinstance(looks, Enrolled):
-        when = f"when {_and(looks.counts(patients))} patients have been enrolled"
-    elif isinstance(looks, Assessed):
-        when = f"when {_and(looks.counts(patients))} patients have been assessed"
-    elif isinstance(looks, Calendar):
-        when = f"at months {_and([f'{month:g}' for month in looks.months()])}"
-    else:
+    when = scenario.looks.words(scenario.population.patients)
+    if not when:
         return "Looks: none before the final analysis."
     return f"Looks: {when}; then the final analysis, when everyone's follow-up is over."
 
 
 def _allocation(scenario: Scenario) -> str:
     rule = scenario.allocation
-    arms = len(scenario.arms)
-    block = rule.block_length(arms)
-    realised = f"in randomisation blocks of {block}" if block else "by independent draws"
-    if isinstance(rule, Equal):
-        return f"Randomisation: equal, {realised}."
-    if isinstance(rule, Fixed):
-        return f"Randomisation: {':'.join(f'{rule.ratio[name]:g}' for name in scenario.arm_names)}, {realised}."
-    power = "n/2N (n of at most N patients enrolled)" if rule.power == "n/2N" else f"{rule.power:g}"
-    bounds = f"between {rule.floor:g} and {rule.ceiling:g}"
-    control = {
-        None: "the control competes like the other arms",
-        "matched": "the control is matched to the best other arm",
-        "square_root": "the control gets 1/(1 + square root of the number of open experimental arms)",
-    }.get(rule.control_share) if not isinstance(rule.control_share, float) else None  # fmt: skip
-    control = control or f"the control keeps {_percent(float(rule.control_share or 0))}"
-    beside = "" if rule.control_share in (None, "matched") else ", but for the control's share"
-    return (
-        "Randomisation: response-adaptive, in proportion to the probability of being the best arm to the power "
-        f"{power}, {bounds}; {control}; until the first look the arms share equally{beside}; {realised}."
-    )
+    told, realised = rule.words(scenario.arm_names), rule.realised(len(scenario.arms))
+    return f"Randomisation: {told}{'; ' if ';' in told else ', '}{realised}."
 
 
 def _decisions(scenario: Scenario) -> list[str]:
-    control = scenario.arm_names[scenario.control]
-    return [f"Rule {n}: {_decision(rule, control, scenario)}." for n, rule in enumerate(scenario.decisions, start=1)]
-
-
-def _decision(rule: Threshold, control: str, scenario: Scenario) -> str:
-    margin = "" if rule.margin == 0 else f" by more than {_margin(rule.margin, scenario)}"
-    better = f"better than {control}{margin}"
-    if isinstance(rule.probability, list):
-        level = " / ".join(f"{p:g}" for p in rule.probability) + " (look by look)"
-    else:
-        level = f"{rule.probability:g}"
-    since = f", from look {rule.from_look}" if rule.from_look > 1 else ""
-    if isinstance(rule, Predictive):
-        will = "will probably be declared effective at the final analysis"
-        if rule.then == "efficacy":
-            return f"an arm that {will}, with probability above {level}, is declared effective{since}; the trial stops"
-        return f"the trial stops for futility when no open arm {will}: with probability of at least {level}{since}"
-    if isinstance(rule, Efficacy) and rule.test == "conditional":
-        return (
-            f"at the final analysis an arm is declared effective when its probability of being {better} exceeds the "
-            f"critical value of an exact test given the number of responders, at level {_less(rule)}"
-        )
-    if isinstance(rule, Efficacy):
-        then = "the trial stops" if rule.then == "stop" else "it takes no more patients and the others go on"
-        return f"an arm is declared effective when it is {better} with probability above {level}{since}; then {then}"
-    if isinstance(rule, Futility):
-        return f"the trial stops for futility when no open arm is {better} with probability of at least {level}{since}"
-    return f"an arm takes no more patients when it is {better} with probability below {level}{since}"
-
-
-def _less(rule: Efficacy) -> str:
-    """Return one minus a threshold, without digits that only rounding has made."""
-    probability = rule.probability[-1] if isinstance(rule.probability, list) else rule.probability
-    return f"{round(1 - probability, 12):g}"
+    endpoint = scenario.endpoint
+    unit = "" if isinstance(endpoint, Binary) else endpoint.unit or ""
+    measured = Measured(scenario.arm_names[scenario.control], isinstance(endpoint, Binary), unit)
+    return [f"Rule {n}: {rule.words(measured)}." for n, rule in enumerate(scenario.decisions, start=1)]
 
 
 # ------------------------------------------------------------------------- what a statistician would ask
@@ -285,7 +232,7 @@ def _about_pending(scenario: Scenario) -> Iterator[str]:
 def _about_allocation(scenario: Scenario) -> Iterator[str]:
     rule, arms = scenario.allocation, len(scenario.arms)
     block = rule.block_length(arms)
-    if isinstance(rule, Thompson):
+    if isinstance(rule, Bounded):
         if arms == 2:
             yield (
                 "Response-adaptive randomisation between two arms costs power in nearly every setting studied; the "
@@ -393,28 +340,10 @@ def _about_sources(scenario: Scenario) -> Iterator[str]:
         if part is not None and not part.source:
             unsourced.append(label)
     if unsourced:
-        yield f"No source is given for {_and(unsourced)}: write source: (a paper, or the word assumed)."
+        yield f"No source is given for {listed(unsourced)}: write source: (a paper, or the word assumed)."
 
 
 # ------------------------------------------------------------------------- words
-
-
-def _and(items: list[Any]) -> str:
-    words = [str(item) for item in items]
-    if len(words) > 12:
-        words = [*words[:3], "...", words[-1]]
-        return ", ".join(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
-
-
-def _percent(proportion: float) -> str:
-    return f"{100 * proportion:.3g}%"
-
-
-def _margin(margin: float, scenario: Scenario) -> str:
-    if isinstance(scenario.endpoint, Binary):
-        return f"{100 * margin:g} percentage points"
-    return f"{margin:g} {scenario.endpoint.unit or ''}".strip()
 
 
 def _middle(course: Course) -> float:

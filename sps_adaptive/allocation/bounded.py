@@ -10,6 +10,7 @@ from pydantic import Field
 from sps_adaptive.allocation.bounds import control_first, share_equally
 from sps_adaptive.allocation.realisation import Realised
 from sps_adaptive.contracts import Look
+from sps_adaptive.words import percent
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -53,6 +54,30 @@ class Bounded(Realised):
     def tempered(self, weights: Float[Array, "R A"], look: Look) -> Float[Array, "R A"]:
         """Return the weights with their contrasts softened or sharpened; by default as they are."""
         return weights
+
+    def in_proportion_to(self) -> str:
+        """Return in plain English what the weights are: "response-adaptive, in proportion to ..."."""
+        raise NotImplementedError
+
+    def words(self, arms: tuple[str, ...]) -> str:
+        """Return the rule in plain English, without a full stop."""
+        if self.control_share == "matched":
+            control = "the control is matched to the best other arm"
+        elif self.control_share == "square_root":
+            control = "the control gets 1/(1 + square root of the number of open experimental arms)"
+        elif self.control_share is not None:
+            control = f"the control keeps {percent(self.control_share)}"
+        else:
+            control = "the control competes like the other arms"
+        beside = "" if self.control_share in (None, "matched") else ", but for the control's share"
+        first = f"look with {self.burn_in} patients" if self.burn_in else "look"
+        own = ""
+        if self.burn_in_per_arm:
+            own = f"; an arm with fewer than {self.burn_in_per_arm} patients gets an equal share"
+        return (
+            f"response-adaptive, in proportion to {self.in_proportion_to()}, between {self.floor:g} and "
+            f"{self.ceiling:g}; {control}; until the first {first} the arms share equally{beside}{own}"
+        )
 
     def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
         """Return equal probabilities, but for a protected control."""

@@ -29,6 +29,10 @@ class Equal(Realised):
         """Return equal probabilities."""
         return share_equally(is_open)
 
+    def words(self, arms: tuple[str, ...]) -> str:
+        """Return the rule in plain English, without a full stop."""
+        return "equal"
+
     def probabilities(self, look: Look) -> Float[Array, "R A"]:
         """Return equal probabilities for the arms still open."""
         return share_equally(look.is_open)

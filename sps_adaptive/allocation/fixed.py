@@ -37,6 +37,10 @@ class Fixed(Realised):
             return super().block_length(n_arms)
         return int(parts) * max(1, ceil(2 * n_arms / parts))
 
+    def words(self, arms: tuple[str, ...]) -> str:
+        """Return the rule in plain English, without a full stop."""
+        return ":".join(f"{self.ratio[name]:g}" for name in arms)
+
     def bind(self, arms: tuple[str, ...]) -> FixedRatio:
         """Return the rule for a trial with these arms."""
         return FixedRatio(np.array([self.ratio[arm] for arm in arms]), self.block_length(len(arms)))

@@ -53,6 +53,11 @@ class Realised(Part):
         """Return the length of a randomisation block; 0 for independent draws."""
         return 0 if self.realisation == "independent" else self.block or 2 * n_arms
 
+    def realised(self, n_arms: int) -> str:
+        """Return in plain English how probabilities become a list."""
+        block = self.block_length(n_arms)
+        return f"in randomisation blocks of {block}" if block else "by independent draws"
+
     def dealer(self, n_arms: int) -> Dealer:
         """Return what makes the randomisation list."""
         return Blocks(self.block_length(n_arms))

@@ -42,6 +42,14 @@ class Thompson(Bounded):
         """Return the probabilities of being best."""
         return look.posterior.prob_best(look.is_open)
 
+    def in_proportion_to(self) -> str:
+        """Return in plain English what the weights are."""
+        if isinstance(self.power, list):
+            powers = " / ".join(f"{power:g}" for power in self.power) + " (look by look)"
+        else:
+            powers = "n/2N (n of at most N patients enrolled)" if self.power == "n/2N" else f"{self.power:g}"
+        return f"the probability of being the best arm to the power {powers}"
+
     def tempered(self, weights: Float[Array, "R A"], look: Look) -> Float[Array, "R A"]:
         """Return the weights to the power c."""
         power = self.power[min(look.k, len(self.power) - 1)] if isinstance(self.power, list) else self.power

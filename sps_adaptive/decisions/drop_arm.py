@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.contracts import Look
-from sps_adaptive.decisions.rule import Effect
+from sps_adaptive.decisions.rule import Effect, Measured
 from sps_adaptive.decisions.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ class DropArm(Threshold):
     def at_final(self) -> bool:
         """Nothing is left to close at the final analysis."""
         return False
+
+    def words(self, measured: Measured) -> str:
+        """Return the rule in plain English, without a full stop."""
+        return (
+            f"an arm takes no more patients when it is {self.better_than(measured)} with probability below "
+            f"{self.level()}{self.when()}"
+        )
 
     def met(self, look: Look) -> Bool[Array, "R A"]:
         """Return which arms are below the threshold."""

@@ -8,8 +8,9 @@ import numpy as np
 
 from sps_adaptive.arrays import above
 from sps_adaptive.contracts import CriticalValues, Look, Stop, Verdict
-from sps_adaptive.decisions.rule import Effect, conclude
+from sps_adaptive.decisions.rule import Effect, Measured, conclude
 from sps_adaptive.decisions.threshold import Threshold
+from sps_adaptive.words import one_less
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -56,6 +57,21 @@ class Efficacy(Threshold):
         if self.test == "conditional":
             raise TypeError("a conditional test works only when bound to its trial")
         return self.exceeds(look)
+
+    def words(self, measured: Measured) -> str:
+        """Return the rule in plain English, without a full stop."""
+        better = self.better_than(measured)
+        if self.test == "conditional":
+            last = self.probability[-1] if isinstance(self.probability, list) else self.probability
+            return (
+                f"at the final analysis an arm is declared effective when its probability of being {better} exceeds "
+                f"the critical value of an exact test given the number of responders, at level {one_less(last)}"
+            )
+        then = "the trial stops" if self.stops else "it takes no more patients and the others go on"
+        return (
+            f"an arm is declared effective when it is {better} with probability above {self.level()}{self.when()}; "
+            f"then {then}"
+        )
 
     def bind(self, critical: CriticalValues) -> BoundConditional:
         """Return the conditional test of a trial whose critical values are known."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.contracts import Look
-from sps_adaptive.decisions.rule import Effect
+from sps_adaptive.decisions.rule import Effect, Measured
 from sps_adaptive.decisions.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -33,6 +33,13 @@ class Futility(Threshold):
     def at_final(self) -> bool:
         """The rule speaks at the final analysis."""
         return True
+
+    def words(self, measured: Measured) -> str:
+        """Return the rule in plain English, without a full stop."""
+        return (
+            f"the trial stops for futility when no open arm is {self.better_than(measured)} with probability of at "
+            f"least {self.level()}{self.when()}"
+        )
 
     def met(self, look: Look) -> Bool[Array, "R A"]:
         """Return which arms are hopeless."""

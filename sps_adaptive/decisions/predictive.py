@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.arrays import above, below
 from sps_adaptive.contracts import Look, PredictiveTable, Stop, Verdict
-from sps_adaptive.decisions.rule import Effect, conclude
+from sps_adaptive.decisions.rule import Effect, Measured, conclude
 from sps_adaptive.decisions.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -52,6 +52,14 @@ class Predictive(Threshold):
     def met(self, look: Look) -> Bool[Array, "R A"]:
         """Refuse: the rule must first learn the paths of its trial."""
         raise TypeError("a predictive rule works only when bound to its trial")
+
+    def words(self, measured: Measured) -> str:
+        """Return the rule in plain English, without a full stop."""
+        will = "will probably be declared effective at the final analysis"
+        level, when = self.level(), self.when()
+        if self.then == "efficacy":
+            return f"an arm that {will}, with probability above {level}, is declared effective{when}; the trial stops"
+        return f"the trial stops for futility when no open arm {will}: with probability of at least {level}{when}"
 
     def bind(self, table: PredictiveTable) -> BoundPredictive:
         """Return the rule for a trial whose predictive probabilities are known."""

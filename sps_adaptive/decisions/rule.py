@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from sps_adaptive.contracts import Look, Stop, Verdict
 from sps_adaptive.part import Part
+from sps_adaptive.words import listed, percent
 
 if TYPE_CHECKING:
     from jaxtyping import Bool
@@ -21,6 +22,25 @@ if all of them meet it; the best of them becomes the control."""
 
 Place = tuple[tuple[str | int, ...], str, str]
 """Something that cannot be: where, what, and a hint."""
+
+
+class Measured(NamedTuple):
+    """What a rule needs to know of its trial to be told in plain English."""
+
+    control: str
+    """Name of the control."""
+    is_share: bool
+    """Whether the endpoint is a share of patients."""
+    unit: str
+    """Unit of the endpoint, where it has one."""
+
+    def difference(self, size: float) -> str:
+        """Return a difference with its unit."""
+        return f"{100 * size:g} percentage points" if self.is_share else f"{size:g} {self.unit}".strip()
+
+    def value(self, size: float) -> str:
+        """Return a value with its unit."""
+        return percent(size) if self.is_share else f"{size:g} {self.unit}".strip()
 
 
 class Condition(Protocol):
@@ -100,6 +120,16 @@ class Rule(Part):
     def verdict(self, look: Look) -> Verdict:
         """Return what the rule says."""
         return conclude(self, look) if self.applies(look) else Verdict.silent(look)
+
+    def words(self, measured: Measured) -> str:
+        """Return the rule in plain English, without a full stop."""
+        raise NotImplementedError
+
+    def when(self) -> str:
+        """Return in plain English at which looks the rule is heard, with a comma before; nothing if at all of them."""
+        if self.at_looks is not None:
+            return f", at look{'s' * (len(self.at_looks) > 1)} {listed(self.at_looks)}"
+        return f", from look {self.from_look}" if self.from_look > 1 else ""
 
     def problems(self, n_looks: int, at_final: bool) -> list[Place]:
         """Return what does not fit the looks of the trial, as (path, message, hint)."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sps_adaptive.arrays import above, below
 from sps_adaptive.contracts import Endpoint, Look
-from sps_adaptive.decisions.rule import Place, Rule
+from sps_adaptive.decisions.rule import Measured, Place, Rule
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -67,6 +67,21 @@ class Threshold(Rule):
         """Return the rule of a trial without looks: its threshold is that of the final analysis."""
         last = {"probability": self.probability[-1]} if isinstance(self.probability, list) else {}
         return self.model_copy(update={"from_look": 1, "at_looks": None, **last})
+
+    def level(self) -> str:
+        """Return the threshold in plain English."""
+        if isinstance(self.probability, list):
+            return " / ".join(f"{p:g}" for p in self.probability) + " (look by look)"
+        return f"{self.probability:g}"
+
+    def better_than(self, measured: Measured) -> str:
+        """Return in plain English what an arm is better than."""
+        margin = f" by more than {measured.difference(self.margin)}" if self.margin else ""
+        if self.against == "control":
+            return f"better than {measured.control}{margin}"
+        if self.against == "best":
+            return "the best of the open arms"
+        return f"above {measured.value(self.against)}{margin}"
 
     def problems(self, n_looks: int, at_final: bool) -> list[Place]:
         """Return thresholds that do not fit the looks, as (path, message, hint)."""

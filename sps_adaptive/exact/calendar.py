@@ -89,8 +89,8 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
     immediate = scenario.endpoint.assessed_at_month == 0
     if not immediate and scenario.allocation.counts_enrolled:
         found.append(
-            f"{scenario.allocation.kind} allocation depends on the patients enrolled on each arm, some of whom are pending "
-            "at a look"
+            f"{scenario.allocation.kind} allocation depends on the patients enrolled on each arm, and at a look some "
+            "of them are pending"
         )
     random = not isinstance(accrual, Steady)
     if random and isinstance(looks, Calendar):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from sps_adaptive.arrays import nth_day
 from sps_adaptive.contracts import Cohort, Outcome
 from sps_adaptive.schedules.counts import AtCounts
+from sps_adaptive.words import listed
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -21,6 +22,10 @@ class Assessed(AtCounts):
     """
 
     kind: Literal["assessed"]
+
+    def words(self, patients: int) -> str:
+        """Return in plain English when the looks are; nothing if there are none."""
+        return f"when {listed(self.counts(patients))} patients have been assessed"
 
     def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
         """Return the day of the look, inf where so many outcomes never become known."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Outcome
 from sps_adaptive.part import Part
+from sps_adaptive.words import listed
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -59,6 +60,10 @@ class Calendar(Part):
     def n_looks(self, patients: int) -> int:
         """Return the number of looks before the final analysis, if the trial lasts that long."""
         return len(self.months())
+
+    def words(self, patients: int) -> str:
+        """Return in plain English when the looks are; nothing if there are none."""
+        return f"at months {listed([f'{month:g}' for month in self.months()])}"
 
     def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
         """Return the day of the look, the same in every replicate."""

@@ -25,6 +25,10 @@ class NoLooks(Part):
         """Return 0."""
         return 0
 
+    def words(self, patients: int) -> str:
+        """Return in plain English when the looks are; nothing if there are none."""
+        return ""
+
     def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
         """Never called."""
         raise IndexError("a fixed design has no looks")
