@@ -68,6 +68,8 @@ def changes(span: Spans, start: Int[Array, " R"], patients: int) -> Int[Array, "
     at = np.concatenate([span.begin, span.end], axis=1)
     at = np.where((at > start[:, None]) & (at < patients), at, patients)
     at = np.sort(at, axis=1)
+    at[:, 1:][at[:, 1:] == at[:, :-1]] = patients  # each position once
+    at = np.sort(at, axis=1)
     return at[:, (at < patients).any(axis=0)]
 
 
