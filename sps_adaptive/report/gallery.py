@@ -36,7 +36,7 @@ def draw(found: pd.DataFrame, truth: str, level: float, path: Path) -> None:
         power, failures = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
         for axis, column, scale, label in (
             (power, "power", 100, "Power, %"),
-            (failures, "failures", 1, "Patients without response, of those in the trial (mean)"),
+            (failures, "failures", 1, "Patients without response, mean"),
         ):
             for learns, colour, shape in ((True, LEARNS, "o"), (False, FIXED, "s")):
                 mine = own[own["learns"] == learns]
@@ -48,7 +48,7 @@ def draw(found: pd.DataFrame, truth: str, level: float, path: Path) -> None:
                 )  # fmt: skip
             axis.set_xlabel(label)
             axis.grid(axis="y", color="#dddddd", linewidth=0.7)
-            axis.margins(x=0.15)
+            axis.margins(x=0.2)
             axis.spines[["top", "right", "left"]].set_visible(False)
             axis.tick_params(axis="y", length=0)
         power.set_yticks(range(len(own)), list(own["rule"]))
