@@ -20,7 +20,7 @@ PUBLISHED = json.loads((Path(__file__).parent / "data" / "dunnett.json").read_te
 @pytest.mark.parametrize("arms", [*range(2, 13), 15, 20])
 def test_the_table_of_dunnett(arms):
     table = PUBLISHED["dunnett_1955"]
-    # For 15 arms the table has 2.56 where one integral (scipy.integrate.quad) gives 2.56534, as found here.
+    # For 15 arms the reprint has 2.56 where one integral (scipy.integrate.quad) gives 2.56534, as found here.
     half_a_unit = 0.0054 if arms == 15 else 0.005
     found = dunnett_constant(0.5, [1], table["error"], arms)
     assert found == pytest.approx(table["critical"][str(arms)], abs=half_a_unit)
