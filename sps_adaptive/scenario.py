@@ -191,11 +191,12 @@ class Scenario(Part):
             endpoint_name=name,
             endpoint=self.endpoint,
             model=self.analysis[name].bind(self.arm_names, self.endpoint.better == "higher"),
-            schedule=schedule,
+            schedule=schedule.bind(self.endpoint),
             allocation=allocation,
             dealer=dealer,
             decisions=tuple(rule.oriented(self.endpoint) for rule in decisions),
             efficacy_margin=efficacy[0] if efficacy else 0.0,
+            closes_at=self.population.closes_at,
         )
 
     # ---------------------------------------------------------------- digests
