@@ -27,6 +27,10 @@ Place = tuple[tuple[str | int, ...], str, str]
 """A problem: where, what, and what to do about it."""
 
 
+SAME_DAY = 1e-6
+"""Days: looks that are due less than this apart are due together. Dates of one day may differ by rounding."""
+
+
 class Directed(Protocol):
     """What a schedule must know of an endpoint."""
 
@@ -104,7 +108,7 @@ class Schedule(Part):
             days = np.maximum(days, nth_days(outcome.known_at[..., -1], [self.minimum_assessed]))
         if self.minimum_months is not None:
             days = np.maximum(days, self.minimum_months * DAYS_PER_MONTH)
-        return np.where(days > after[:, None], days, np.inf).min(axis=1)
+        return np.where(days > after[:, None] + SAME_DAY, days, np.inf).min(axis=1)
 
     def analysed(self, due: Float[Array, " R"], cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
         """Return the day of the analysis of a look: the end of its pause."""
@@ -139,7 +143,7 @@ class Schedule(Part):
                 (
                     ("minimum_assessed",),
                     f"no look before {self.minimum_assessed} patients have been assessed, and then the trial is over",
-                    f"the trial enrols at most {patients} patients: give a smaller number, or use looks: {{kind: none}}",
+                    f"the trial enrols at most {patients} patients: give a smaller number, or looks: {{kind: none}}",
                 )
             )
         return found

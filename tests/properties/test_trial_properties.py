@@ -62,8 +62,8 @@ def test_shifting_the_calendar_changes_no_verdict(text, shift):
     moved = case.cohort._replace(enrolled_at=case.cohort.enrolled_at + shift, dropout_at=case.cohort.dropout_at + shift)
     potential = case.potential._replace(known_at=case.potential.known_at + shift)
     design = case.design
-    if case.plan.looks_by == "calendar":
-        months = [(day + shift) / DAYS_PER_MONTH for day in case.plan.looks]
+    if case.scenario.looks.kind == "calendar":
+        months = [(day + shift) / DAYS_PER_MONTH for _, day in case.plan.triggers]
         schedule = type(design.schedule)(kind="calendar", at_months=months)
         design = design._replace(schedule=schedule)
     before, after = record_of(text), run(design, moved, potential)
