@@ -464,7 +464,7 @@ def random_design(seed: int) -> str:
         drifts = any(isinstance(course, dict) for course in truth.values())
         looks, n_looks = _held_up(draw, looks, patients, per_month, month, continuous, drifts)
         if draw.random() < 0.4:
-            closes = draw.uniform(0.4, 1.6) * patients / per_month + 4 / per_month
+            closes = draw.uniform(0.4, 1.6) * patients / per_month + 4 / per_month + 2
             months = [m for each in looks.get("of", [looks]) for m in each.get("at_months", [])]
             population["closes_at_month"] = round(max(closes, max(months, default=0) - month + 0.1), 3)
     k = len(arms)

@@ -8,10 +8,10 @@ On one day everything happens in this order: patients are enrolled, outcomes are
 closes, a look falls due, and then an analysis may take place. So a look sees all of its day.
 
 A look falls due when a number of patients, outcomes or events is reached, or on a date. It is held up until enough
-outcomes are known and the month is late enough. If enrolment pauses for looks, it does so from the day on which the look
-is due to the day of its analysis, and whoever would have come later comes later by as many days. What falls due while
-another look is waiting for its analysis, or on the day of one, is no look of its own. Looks are numbered as they take
-place.
+outcomes are known and the month is late enough. If enrolment pauses for looks, it does so from the day on which the
+look is due to the day of its analysis, and whoever would have come later comes later by as many days. What falls due
+while another look is waiting for its analysis, or on the day of one, is no look of its own. Looks are numbered as they
+take place.
 """
 
 from __future__ import annotations
