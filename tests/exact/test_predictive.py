@@ -292,7 +292,8 @@ DESIGNS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     ),
     "looks that fall together, so that the last ones never take place": (
         (21, (0.3, 0.55),
-         {"kind": "several", "of": [{"kind": "enrolled", "at": [8, 14]}, {"kind": "calendar", "at_months": [8, 14, 60]}]},
+         {"kind": "several",
+          "of": [{"kind": "enrolled", "at": [8, 14]}, {"kind": "calendar", "at_months": [8, 14, 60]}]},
          TS | {"block": 3}, [{"kind": "predictive", "probability": 0.3}, END | {"from_look": 6}]),
         {"month": 3},
     ),
