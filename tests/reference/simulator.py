@@ -318,7 +318,7 @@ def probabilities(
         weight = dict.fromkeys(open_arms, 1.0)
     else:
         best = dict(belief.best(open_arms))
-        if plan.control_share == "matched":
+        if plan.control_share == "matched" and control in open_arms:
             best[control] = max(best[arm] for arm in others)
             total = sum(best.values())
             best = {arm: p / total for arm, p in best.items()}
@@ -329,6 +329,8 @@ def probabilities(
         own = 1 / (1 + math.sqrt(len(others)))
     elif isinstance(plan.control_share, float):
         own = plan.control_share
+    if control not in open_arms:  # it has left, and needs no protection
+        own = None
     if own is not None:
         answer[control] = own
         del weight[control]
