@@ -347,7 +347,8 @@ class _Pass:
         state = self.states[truth]
         masses: dict[Key, Mass] = defaultdict(lambda: NOTHING)
         trials, weight = self._trials(self.labels[truth])
-        for made in (sums.endings(trials, state), sums.looks(trials, state), self._claims(trials, state)):
+        reasons = sums.stop_reasons(self.scenario)
+        for made in (sums.endings(trials, state, reasons), sums.looks(trials, state), self._claims(trials, state)):
             add_series(masses, made, weight)
         by_cell, weight = self._by_cell(self.cells[truth])
         add_series(masses, sums.sizes(by_cell, state, self.plan.patients), weight)

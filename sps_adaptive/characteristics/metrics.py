@@ -110,6 +110,14 @@ _STOPPING = (
     _proportion("stop_early", "Probability that the trial stops at a look, for any reason."),
     _proportion("stop_efficacy", "Probability that the trial stops for efficacy, by look and (look 0) at any look."),
     _proportion("stop_futility", "Probability that the trial stops for futility, by look and (look 0) at any look."),
+    _proportion(
+        "stop_equivalence",
+        "Probability that the trial stops for equivalence, by look and (look 0) at any look; where a rule may say so.",
+    ),
+    _proportion(
+        "stop_harm",
+        "Probability that the trial stops for harm, by look and (look 0) at any look; where a rule may say so.",
+    ),
     _proportion("arm_closed", "Probability that an arm takes no more patients when enrolment ends, by arm."),
 )
 

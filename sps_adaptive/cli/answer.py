@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sps_adaptive.characteristics.matched import MATCHED
+from sps_adaptive.characteristics.sums import stop_reasons
 from sps_adaptive.cli.certified import by_invariance, largest_errors, whatever_the_rate
 from sps_adaptive.cli.figures import Figures, between, number, percent, plain, rate
 from sps_adaptive.cli.layout import Table
@@ -202,10 +203,12 @@ def _looks(results: Answer, figures: Figures) -> Table | None:
     """Only the adaptive design has looks."""
     if not results.scenario.n_looks:
         return None
+    reasons = stop_reasons(results.scenario)
+    stops = [f"stops for {reasons[0]}, %", *(f"for {reason}, %" for reason in reasons[1:])]
     made = Table(
         "Looks of the adaptive design",
         ["truth", "look"],
-        ["takes place, %", "month", "enrolled", "known", "pending", "stops for efficacy, %", "for futility, %"],
+        ["takes place, %", "month", "enrolled", "known", "pending", *stops],
         "Means among the trials in which the look takes place. Known: outcomes; the other patients are pending or have "
         "dropped out. Stops: of all trials."
         + (f" Some of {results.scenario.n_looks} looks." if results.scenario.n_looks > MANY_LOOKS else "")
@@ -219,8 +222,7 @@ def _looks(results: Answer, figures: Figures) -> Table | None:
                 str(look),
                 rate(get("look_taken", "", look)),
                 *(plain(get(metric, "", look), 1) for metric in ("look_month", "enrolled", "known", "pending")),
-                percent(get("stop_efficacy", "", look)),
-                percent(get("stop_futility", "", look)),
+                *(percent(get(f"stop_{reason}", "", look)) for reason in reasons),
             )
     return made
 

@@ -89,7 +89,11 @@ def story(told: Replay, *, patients: bool) -> None:
             sign = ">" if rule.kind in ("efficacy", "equivalence", "promote") else "<"
             margin = f" by {rule.margin:g}" if rule.margin else ""
             against = told.control_at(look["look"])
-            asked = f"within {rule.margin:g} of {against}" if rule.kind == "equivalence" else f"better than {against}{margin}"
+            asked = (
+                f"within {rule.margin:g} of {against}"
+                if rule.kind == "equivalence"
+                else f"better than {against}{margin}"
+            )
             each = ", ".join(f"{arm} {probability:.4f}" for arm, probability in better.items())
             prose(f"Rule {number} ({rule.kind}): P({asked}) {sign} {threshold:g}? {each}.")
         prose(_sentence(scenario, look))

@@ -81,8 +81,8 @@ class Efficacy(Threshold):
             )
         then = "the trial stops" if self.stops else "it takes no more patients and the others go on"
         return (
-            f"an arm{' (the control too)' * self.control_too} is declared effective when it is {better} with probability above {self.level()}{self.when()}; "
-            f"then {then}"
+            f"an arm{' (the control too)' * self.control_too} is declared effective when it is {better} with "
+            f"probability above {self.level()}{self.when()}; then {then}"
         )
 
     def bind(self, critical: CriticalValues) -> BoundConditional:

@@ -54,7 +54,9 @@ def rule_for(case):
 def rescaled(case):
     """What grows, in our words: the control may be left out of it."""
     control = case["rescale_fixed"] and case["rescale_ignore"] is None
-    return {(True, True): "both", (True, False): "bounds", (False, True): "control"}.get((case["rescale_limits"], control))
+    return {(True, True): "both", (True, False): "bounds", (False, True): "control"}.get(
+        (case["rescale_limits"], control)
+    )
 
 
 def look_for(case):

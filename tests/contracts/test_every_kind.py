@@ -519,7 +519,9 @@ def test_decision_rule(part, k):
     np.testing.assert_array_equal(turned.stop, said.stop)
     np.testing.assert_array_equal(turned.close, said.close[:, PERMUTATION])
     np.testing.assert_array_equal(turned.claim, said.claim[:, PERMUTATION])
-    np.testing.assert_array_equal(turned.promote, np.where(said.promote >= 0, np.argsort(PERMUTATION)[said.promote], -1))
+    np.testing.assert_array_equal(
+        turned.promote, np.where(said.promote >= 0, np.argsort(PERMUTATION)[said.promote], -1)
+    )
 
 
 @examples("decisions")

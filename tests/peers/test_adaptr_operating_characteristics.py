@@ -1,11 +1,13 @@
 """Twelve designs of adaptr 1.4.0: every figure it reports of them, within four standard errors of the difference.
 
 Its figures have errors of their own (3,000 to 10,000 trials a design). Where it reports none, the error is that of our
-spread at its number of trials; of proportions, that of the pooled proportion. Its decisions are made on shares of 2,000
-posterior draws, ours on probabilities: as the error of a share is 0.0022 at 0.99, it crosses a threshold a little more often.
-With such shares in place of our probabilities an arm is dropped in 10.9% of the trials of the first design, and in 10.6%
-without (standard error 0.2): less than these comparisons can see. adaptr's designs share random numbers, so their chance
-deviations are alike: at the first look, arm I has left too often in all of them.
+spread at its number of trials; of proportions, that of the pooled proportion.
+
+Its decisions are made on shares of 2,000 posterior draws, ours on probabilities. As the error of a share is 0.0022 at
+0.99, it crosses a threshold a little more often: with such shares in place of our probabilities an arm is dropped in
+10.9% of the trials of the first design, and in 10.6% without (standard error 0.2), less than these comparisons can see.
+adaptr's designs share random numbers, so their chance deviations are alike: at the first look, arm I has left too often
+in all of them.
 """
 
 from __future__ import annotations
@@ -83,10 +85,8 @@ def told(plan: dict[str, Any], design: Design, cohort: Cohort, potential: Potent
     value = np.take_along_axis(potential.value[:, :most, :, 0], np.maximum(arm, 0)[..., None], 2)[..., 0]
     n = np.stack([(arm == a).sum(axis=1) for a in range(arms)], axis=1)
     y = np.stack([np.where(arm == a, value, 0).sum(axis=1) for a in range(arms)], axis=1).astype(float)
-    if plan["outcome"] == "binomial":  # adaptr reports the median
-        estimate = betaincinv(1 + y, 1 + n - y, 0.5)
-    else:
-        estimate = y / np.maximum(n, 1)
+    binomial = plan["outcome"] == "binomial"  # of which adaptr reports the median
+    estimate = betaincinv(1 + y, 1 + n - y, 0.5) if binomial else y / np.maximum(n, 1)
 
     is_open, closed_by = at_last("is_open"), np.stack([look.closed_by for look in looks])
     control = np.stack([look.is_control.argmax(axis=1) for look in looks])
@@ -181,7 +181,12 @@ def errors(name: str, oc: dict[str, Any], of: str, ours: Array) -> list[Figure]:
     low, high = (size[int(len(size) * (0.5 + s * 0.5 / np.sqrt(n)))] for s in (-1, 1))
     return [
         Figure(f"rmse{te}", oc[f"rmse{te}"]["est"], float(rmse), float(delta)),
-        Figure(f"mae{te}", oc[f"mae{te}"]["est"], float(np.median(size)), float((high - low) / 2 * np.sqrt(1 + n / len(size)))),
+        Figure(
+            f"mae{te}",
+            oc[f"mae{te}"]["est"],
+            float(np.median(size)),
+            float((high - low) / 2 * np.sqrt(1 + n / len(size))),
+        ),
         mean(f"bias {of}", oc["bias_te" if te else "bias_selected"], ours, n),
     ]
 

@@ -14,7 +14,11 @@ from sps_adaptive.allocation import Thompson
 from tests.contracts.fakes import look_at_best
 
 STORED = json.loads((Path(__file__).parent / "data" / "adaptr_reallocate_probs.json").read_text(encoding="utf-8"))
-RESCALED = {"fixed+limits, factor 4/3": ("both", 1), "limits only, 4/3": ("bounds", 1), "fixed only, 4/3": ("control", 1)}
+RESCALED = {
+    "fixed+limits, factor 4/3": ("both", 1),
+    "limits only, 4/3": ("bounds", 1),
+    "fixed only, 4/3": ("control", 1),
+}
 RESCALED["both, 4/2"] = ("both", 2)
 """Our word, and how many arms have left."""
 
