@@ -15,7 +15,6 @@ from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics.metrics import METRICS, outcome_metric
 from sps_adaptive.characteristics.truths import TrueState, true_state
 from sps_adaptive.characteristics.wide import Trials, trials_of
-from sps_adaptive.contracts import Stop
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
     from sps_adaptive.tables import Block
 
-SUMS = 2
+SUMS = 3
 """Version of the sums: raised whenever the same tables would give other ones."""
 
 SCORES: Mapping[str, int] = {"score_right": 100, "score_wrong": 100}
@@ -87,27 +86,19 @@ def block_sums(scenario: Scenario, truth: str, tables: Block, keep: int) -> dict
         trials = trials_of(tables, code, keep, len(state.arms), n_looks)
         if len(trials.outcome) == 0:
             continue
-        series = list(series_of(trials, state, patients, scenario.endpoint.kind == "binary", stop_reasons(scenario)))
+        series = list(series_of(trials, state, patients, scenario.endpoint.kind == "binary"))
         parts += [powers(series, code), *(histogram(each, code) for each in series if _has_quantiles(each))]
     return {column: np.concatenate([part[column] for part in parts]) for column in COLUMNS} if parts else _nothing()
 
 
-def series_of(
-    trials: Trials, state: TrueState, patients: int, is_binary: bool, reasons: tuple[str, ...]
-) -> Iterator[Series]:
+def series_of(trials: Trials, state: TrueState, patients: int, is_binary: bool) -> Iterator[Series]:
     """Return all values of the trials of one design, where `patients` is the largest sample."""
     yield from claims(trials, state)
-    yield from endings(trials, state, reasons)
+    yield from endings(trials, state)
     yield from sizes(trials, state, patients)
     yield from durations(trials, state)
     yield from estimates(trials, state, is_binary)
     yield from looks(trials, state)
-
-
-def stop_reasons(scenario: Scenario) -> tuple[str, ...]:
-    """Return for what the trial may stop: efficacy, futility, and what else a rule may say."""
-    others = sorted({int(rule.reason) for rule in scenario.decisions} - {Stop.EFFICACY, Stop.FUTILITY})
-    return ("efficacy", "futility", *(STOP_REASONS[reason] for reason in others))
 
 
 def claims(trials: Trials, state: TrueState) -> Iterator[Series]:
@@ -144,14 +135,14 @@ def contradictions(trials: Trials, state: TrueState) -> Iterator[Series]:
         yield Series("claim_contradicted", contradicted[:, arm], arm + 1)
 
 
-def endings(trials: Trials, state: TrueState, reasons: tuple[str, ...]) -> Iterator[Series]:
+def endings(trials: Trials, state: TrueState) -> Iterator[Series]:
     """Return how trials ended, and where they stopped."""
     for code, outcome in enumerate(OUTCOMES):
         yield Series(outcome_metric(outcome), trials.outcome == code)
     if not _has_looks(trials):
         return
     yield Series("stop_early", trials.stop_reason != STOP_REASONS.index("none"))
-    for reason in reasons:
+    for reason in STOP_REASONS[1:]:
         stopped = trials.stop_reason == STOP_REASONS.index(reason)
         yield Series(f"stop_{reason}", stopped)
         for look in range(1, trials.looks.month.shape[1] + 1):
@@ -212,6 +203,8 @@ def looks(trials: Trials, state: TrueState) -> Iterator[Series]:
         yield Series("enrolled", seen.n_enrolled[:, index], look=index + 1)
         yield Series("known", seen.n_known[:, index], look=index + 1)
         yield Series("pending", seen.n_pending[:, index], look=index + 1)
+        for arm in range(len(state.arms)):
+            yield Series("allocation", trials.allocation[:, index, arm], arm + 1, index + 1)
 
 
 def powers(series: list[Series], design: int) -> dict[str, Array]:
@@ -251,7 +244,8 @@ def histogram(series: Series, design: int) -> dict[str, Array]:
 
 
 def _has_quantiles(series: Series) -> bool:
-    return _bins(series.metric) > 0 and series.arm == 0 and series.look == 0
+    whole = series.arm == 0 and series.look == 0
+    return _bins(series.metric) > 0 and (whole or series.metric == "allocation")
 
 
 def _bins(metric: str) -> int:

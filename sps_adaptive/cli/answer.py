@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sps_adaptive.characteristics.matched import MATCHED
-from sps_adaptive.characteristics.sums import stop_reasons
 from sps_adaptive.cli.certified import by_invariance, largest_errors, whatever_the_rate
 from sps_adaptive.cli.figures import Figures, between, number, percent, plain, rate
 from sps_adaptive.cli.layout import Table
@@ -203,7 +202,11 @@ def _looks(results: Answer, figures: Figures) -> Table | None:
     """Only the adaptive design has looks."""
     if not results.scenario.n_looks:
         return None
-    reasons = stop_reasons(results.scenario)
+    from sps_adaptive.contracts import Stop
+    from sps_adaptive.tables import STOP_REASONS
+
+    others = {int(rule.reason) for rule in results.scenario.decisions} - {Stop.EFFICACY, Stop.FUTILITY}
+    reasons = ["efficacy", "futility", *(STOP_REASONS[reason] for reason in sorted(others))]
     stops = [f"stops for {reasons[0]}, %", *(f"for {reason}, %" for reason in reasons[1:])]
     made = Table(
         "Looks of the adaptive design",

@@ -52,8 +52,3 @@ def test_it_can_stop_for_equivalence(engine):
         frame["truth", "adaptive", f"stop_{reason}", "", 0] for reason in ("efficacy", "futility", "equivalence")
     ]
     assert sum(reasons) == pytest.approx(frame["truth", "adaptive", "stop_early", "", 0])
-
-
-def test_a_design_without_such_a_rule_has_no_such_figure():
-    other = scenario(12, (0.3, 0.7), {"kind": "enrolled", "at": [6]}, {"kind": "equal"}, RULES[:2])
-    assert "stop_equivalence" not in set(compute_exact(other).characteristics.metric)
