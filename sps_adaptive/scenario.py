@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from sps_adaptive.allocation import AllocationKind, Equal, Fixed
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel, Dealer, Design, Span
-from sps_adaptive.decisions import DecisionKind, DropArm, Efficacy, Predictive
+from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote
+from sps_adaptive.decisions.threshold import Threshold
 from sps_adaptive.endpoints import Continuous, EndpointKind
 from sps_adaptive.endpoints.course import Course
 from sps_adaptive.errors import DesignError, Problem, UsageError
@@ -213,11 +214,11 @@ class Scenario(Part):
         schedule: ScheduleKind,
         allocation: AllocationRule,
         dealer: Dealer,
-        decisions: tuple[DecisionKind, ...],
+        decisions: tuple[Threshold, ...],
         spans: tuple[Span, ...] | None = None,
     ) -> Design:
         name = self.endpoint_name
-        efficacy = [rule.margin for rule in self.decisions if isinstance(rule, Efficacy)]
+        efficacy = [rule.margin for rule in self.decisions if isinstance(rule, Efficacy | Promote)]
         return Design(
             arms=self.arm_names,
             control=self.control,
@@ -322,7 +323,7 @@ class Scenario(Part):
                     )
                 yield from _below(("decisions", position), rule.problems(self.n_looks, rule.at_final))
                 yield from _below(("decisions", position), self._path_rule_problems(rule))
-                if isinstance(rule, DropArm | Predictive) and self.n_looks == 0:
+                if not rule.at_final and self.n_looks == 0:
                     yield (
                         ("decisions", position),
                         "a rule for looks, and the trial has none",
@@ -407,6 +408,8 @@ class Scenario(Part):
             rules = [each for each in self.decisions if isinstance(each, Efficacy)]
             if not rules:
                 found.append((("kind",), "success is not defined: there is no efficacy rule", "add one"))
+            if any(isinstance(each, Promote) for each in self.decisions):
+                found.append((("kind",), "predictive probabilities where the control may change", "leave one out"))
             if any(each.test == "conditional" for each in rules):
                 found.append((("kind",), "predictive probabilities of a conditional test", "use test: posterior"))
         return found

@@ -226,17 +226,15 @@ def final_analysis(
     snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last, open_to)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
     look = look_at(design, design.schedule.n_looks(design.patients), snapshot, judged, design.model.fit(snapshot))
-    verdict = judge(design, look, state.control)
+    verdict = judge(design, look, state.control, state.is_claimed)
     state = state._replace(
         is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),
         arm=np.where(np.arange(patients) < n_last[:, None], state.arm, np.int8(-1)),
     )
     everywhere = np.ones(replicates, bool)
     no_more = np.zeros(judged.shape)
-    is_control = np.arange(len(design.arms)) == state.control[:, None]
-    meets = verdict.claim | (state.is_claimed & is_control)  # a promoted arm is not judged against itself
     nothing = Decision(verdict.stop, verdict.close, verdict.claim, state.control, np.zeros(judged.shape, np.int8))
-    last = record(design, look, snapshot, nothing, state, no_more, everywhere, meets, final=True)
+    last = record(design, look, snapshot, nothing, state, no_more, everywhere, verdict.claim, final=True)
     best = np.where(state.is_claimed, look.posterior.mean(), -np.inf)
     return TrialRecord(
         looks=(*records, last),
