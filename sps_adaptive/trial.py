@@ -30,6 +30,10 @@ class State(NamedTuple):
 
     arm: Int[Array, "R N"]
     """Arm dealt to each patient; for those not yet enrolled, what they will get if nothing changes."""
+    chances: Float[Array, "R A"]
+    """Probabilities with which those not yet enrolled were dealt."""
+    promised: Float[Array, "R A"]
+    """Sum over all patients of the probabilities with which they were dealt: what an arm gets on average."""
     is_open: Bool[Array, "R A"]
     is_claimed: Bool[Array, "R A"]
     control: Int[Array, " R"]
@@ -84,10 +88,12 @@ def start(design: Design, cohort: Cohort) -> State:
     """Open the trial: all arms open, everybody dealt with the starting probabilities."""
     replicates, patients = cohort.u_arm.shape
     is_open = np.ones((replicates, len(design.arms)), bool)
-    nobody_yet = np.zeros(replicates, np.int64)
+    nobody_yet, arm = np.zeros(replicates, np.int64), np.zeros((replicates, patients), np.int8)
     probabilities = design.allocation.start(is_open, design.control)
     return State(
-        arm=design.dealer.deal(np.zeros((replicates, patients), np.int8), probabilities, cohort, nobody_yet),
+        arm=design.dealer.deal(arm, probabilities, cohort, nobody_yet, np.zeros(is_open.shape)),
+        chances=probabilities,
+        promised=patients * probabilities,
         is_open=is_open,
         is_claimed=np.zeros_like(is_open),
         control=np.full(replicates, design.control),
@@ -134,8 +140,12 @@ def carry_out(
     goes_on = takes_place & ~stops
     probabilities = allocate(design, look._replace(is_open=is_open), control)
     not_yet = np.where(goes_on, look.n_enrolled, design.patients)
+    to_come = (design.patients - not_yet)[:, None]
+    promised = state.promised - to_come * state.chances  # to those enrolled
     after = State(
-        arm=design.dealer.deal(state.arm, probabilities, cohort, not_yet),
+        arm=design.dealer.deal(state.arm, probabilities, cohort, not_yet, promised - snapshot.arm_enrolled),
+        chances=np.where(goes_on[:, None], probabilities, state.chances),
+        promised=promised + to_come * probabilities,
         is_open=is_open,
         is_claimed=state.is_claimed | (decision.claim & here),
         control=control,

@@ -83,6 +83,10 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
         found.append(
             f"it has {scenario.population.patients:,} patients: weights of more than {MOST_PATIENTS:,} overflow"
         )
+    if (realisation := scenario.allocation.realisation_kind()).remembers:
+        found.append(
+            f"{realisation.kind} realisation looks back on {realisation.remembers}, which sums over all paths do not keep"
+        )
     looks, accrual = scenario.looks, scenario.population.accrual
     if isinstance(looks, NoLooks) or found:
         return found

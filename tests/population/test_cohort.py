@@ -36,6 +36,7 @@ def test_every_array_has_the_shape_that_the_contract_states():
     cohort = population().draw(1, 0, 7, {"response": VISITED, "score": SCORE})
     for name, values in drawn(cohort).items():
         expected = (7, 30, 1) if name.startswith(("covariates", "u_outcome")) else (7, 30)
+        expected = (7, 30, 0) if name == "strata" else expected
         assert values.shape == expected, name
         assert values.dtype == (np.int64 if name == "site" else np.float64), name
     assert set(cohort.u_outcome) == {"response", "score"}
