@@ -1,7 +1,8 @@
 """The types and protocols of a simulated trial. Read this file first, `trial.py` second.
 
 Axes, always in this order: **R** replicates, **N** patients in order of enrolment, **A** arms,
-**V** visits, **K** looks, **C** covariates, **F** categorical covariates (factors). Days are calendar days since the trial opened.
+**V** visits, **K** looks, **C** covariates, **F** categorical ones (factors). Days are calendar days since the trial
+opened.
 Outcomes and posteriors are *oriented*: larger is better, whatever the scale of the endpoint; the
 endpoint turns them once on the way in and the tables once on the way out.
 """

@@ -85,7 +85,7 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
         )
     if (realisation := scenario.allocation.realisation_kind()).remembers:
         found.append(
-            f"{realisation.kind} realisation looks back on {realisation.remembers}, which sums over all paths do not keep"
+            f"{realisation.kind} realisation looks back on {realisation.remembers}, which sums over paths do not keep"
         )
     looks, accrual = scenario.looks, scenario.population.accrual
     if isinstance(looks, NoLooks) or found:

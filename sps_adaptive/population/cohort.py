@@ -40,7 +40,7 @@ class Population(Part):
     accrual: AccrualKind
     dropout: DropoutKind | None = None
     """How patients leave before their outcome is assessed; left out: nobody does."""
-    covariates: Annotated[dict[Name, Levels], Field(max_length=20)] = {}
+    covariates: Annotated[dict[Name, Levels], Field(max_length=20)] = Field(default_factory=dict)
     """Factors known at enrolment, by name, each with the prevalence of its levels. They can be balanced by the
     randomisation; they have no effect on outcomes for now."""
 
@@ -108,7 +108,7 @@ class Population(Part):
     def _strata(
         self, shape: tuple[int, int], luck: Callable[[Stream, int], Float[Array, "R N"]]
     ) -> Int[Array, "R N F"]:
-        """Return the level of each covariate: the inverse cdf of the patient's own uniform, in the order of the file."""
+        """Return the level of each covariate, by the inverse cdf of the patient's own uniform."""
         strata = np.empty((*shape, len(self.covariates)), np.int16)
         for index, levels in enumerate(self.covariates.values()):
             below = np.cumsum(list(levels.values()))[:-1]

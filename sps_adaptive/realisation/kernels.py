@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from sps_adaptive.contracts import Array
 
 NOTHING = 1e-9
-"""Mass below this is no mass, and imbalances closer than this are equal: both are sums that rounding has touched."""
+"""Mass below this is no mass, and imbalances are equal that differ by less (by less than this share of them, if they
+are large): both are sums that rounding has touched."""
 
 
 @compiled
@@ -158,12 +159,15 @@ def minimise(
                 best = 0.0
                 for k in range(arms):
                     weight[k] = 0.0
-                    if is_open[k] and imbalance[k] <= least + NOTHING:
+                    imbalance[k] -= least
+                    if imbalance[k] <= NOTHING * max(least, 1.0):
+                        imbalance[k] = 0.0
+                    if is_open[k] and imbalance[k] == 0.0:
                         best += probabilities[r, k]
                 for k in range(arms):
                     if is_open[k] and preference < 0.0:
-                        weight[k] = probabilities[r, k] * np.exp(-sharpness * (imbalance[k] - least))
-                    elif is_open[k] and imbalance[k] <= least + NOTHING:  # preferred with this share of chance
+                        weight[k] = probabilities[r, k] * np.exp(-sharpness * imbalance[k])
+                    elif is_open[k] and imbalance[k] == 0.0:  # preferred with this share of chance
                         mine = probabilities[r, k] / best
                         gets = max(preference, probabilities[r, k])
                         others = 1.0 - probabilities[r, k]

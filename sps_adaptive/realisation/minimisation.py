@@ -49,7 +49,7 @@ class Minimisation(Realisation):
     kind: Literal["minimisation"]
     factors: Factors
     """Covariates of the population, by name, or `site`."""
-    weights: dict[str, Annotated[float, Field(gt=0, le=1000)]] = {}
+    weights: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     """Weight of a factor, by name; those left out have weight 1."""
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
     """Probability of the preferred arm, from an equal share to 1 (nothing random but ties); left out: 0.8, unless a

@@ -23,12 +23,12 @@ MOST_STRATA = 10_000
 
 
 class Stratified(Blocked):
-    """Randomisation blocks that follow the probabilities within each stratum, the combinations of levels of the factors.
+    """Randomisation blocks that follow the probabilities, a list of them for each combination of levels of the factors.
 
     Each stratum has a list of its own, of blocks as `quota` deals them; they are always of full length, since nobody
     knows how many patients of a stratum are still to come. Balance within strata is close, but the blocks that stay
-    unfinished add up: with many small strata the arms are balanced hardly better than by independent draws (Pocock
-    1983), and `minimisation` is the way out. After each look all strata begin new blocks, as the probabilities may have
+    unfinished add up: with nearly as many strata as patients the arms are balanced hardly better than by independent
+    draws (Pocock and Simon 1975), and `minimisation` is the way out. After each look all strata begin new blocks, as the probabilities may have
     changed; with looks more frequent than a stratum fills a block, little balance is left.
 
     The covariates have no effect on outcomes for now: stratifying changes balance, and power only through the numbers

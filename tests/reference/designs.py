@@ -292,7 +292,10 @@ population:
 endpoints: {response: {kind: binary, better: higher, assessed_at_month: 3}}
 analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
 looks: {kind: assessed, at: [20, 44]}
-allocation: {kind: fixed, ratio: {placebo: 2, a: 1, b: 1}, realisation: {kind: stratified, factors: [site, gad65], block: 5}}
+allocation:
+  kind: fixed
+  ratio: {placebo: 2, a: 1, b: 1}
+  realisation: {kind: stratified, factors: [site, gad65], block: 5}
 decisions:
   - {kind: drop_arm, margin: 0, probability: 0.2503}
   - {kind: efficacy, margin: 0, probability: 0.9603}

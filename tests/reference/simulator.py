@@ -443,13 +443,15 @@ class Randomiser:
                     spread = statistics.variance(scaled) if len(scaled) > 1 else 0.0
                 imbalance[candidate] += weight * spread
         least = min(imbalance.values())
+        rounding = 1e-9 * max(1.0, least)  # imbalances that differ by less are equal
+        more = {arm: each - least if each - least > rounding else 0.0 for arm, each in imbalance.items()}
         chances = [0.0] * self.plan.n_arms
         if self.plan.preference is None:
-            bent = {arm: self.chances[arm] * math.exp(-self.plan.sharpness * (imbalance[arm] - least)) for arm in arms}
+            bent = {arm: self.chances[arm] * math.exp(-self.plan.sharpness * more[arm]) for arm in arms}
             for arm in arms:
                 chances[arm] = bent[arm] / sum(bent.values())
             return chances
-        best = [arm for arm in arms if imbalance[arm] - least < 1e-9]
+        best = [arm for arm in arms if more[arm] == 0]
         for preferred in best:  # which of several it is, chance decides
             share = self.chances[preferred] / sum(self.chances[arm] for arm in best)
             others = [arm for arm in arms if arm != preferred]
