@@ -28,8 +28,8 @@ class Stratified(Blocked):
     Each stratum has a list of its own, of blocks as `quota` deals them; they are always of full length, since nobody
     knows how many patients of a stratum are still to come. Balance within strata is close, but the blocks that stay
     unfinished add up: with nearly as many strata as patients the arms are balanced hardly better than by independent
-    draws (Pocock and Simon 1975), and `minimisation` is the way out. After each look all strata begin new blocks, as the probabilities may have
-    changed; with looks more frequent than a stratum fills a block, little balance is left.
+    draws (Pocock and Simon 1975), and `minimisation` is the way out. After each look all strata begin new blocks, as
+    the probabilities may have changed; with looks more frequent than a stratum fills a block, little balance is left.
 
     The covariates have no effect on outcomes for now: stratifying changes balance, and power only through the numbers
     on the arms.
