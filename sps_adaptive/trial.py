@@ -12,6 +12,7 @@ import numpy as np
 
 from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Stop
 from sps_adaptive.posteriors.remembered import Remembered
+from sps_adaptive.realisation.balance import covariate_imbalance
 from sps_adaptive.tables import LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, last_day, n_enrolled_by, pick
 from sps_adaptive.verdicts import Decision, allocate, decide, judge, outcome_of
@@ -195,6 +196,7 @@ def final_analysis(
         decision_day=np.where(state.running, day, state.stop_day),
         selected=np.where(state.is_claimed.any(axis=1), best.argmax(axis=1), -1),
         arm=state.arm,
+        covariate_imbalance=covariate_imbalance(state.arm, cohort.strata, len(design.arms)),
     )
 
 

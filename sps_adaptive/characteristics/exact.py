@@ -394,7 +394,7 @@ class _Pass:
     def _plain(self, n: int, arms: ArmsAtEnd) -> Trials:
         zero, unknown = np.zeros(n, int), np.full(n, np.nan)
         looks = Looks(*[np.full((n, self.n_looks), np.nan)] * 4)
-        return Trials(zero, zero, zero, zero, zero, zero, unknown, unknown, zero, unknown, arms, looks)
+        return Trials(zero, zero, zero, zero, zero, zero, unknown, unknown, zero, unknown, unknown, arms, looks)
 
     def _looks(self, stop_look: Int[Array, " L"]) -> Looks:
         """Return the looks that each label has had; numbers of patients are the same whenever a look takes place."""
