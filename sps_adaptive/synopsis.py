@@ -276,6 +276,11 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
             "The factors that are balanced have no effect on the outcome here: balancing them changes balance, not the "
             "power that a prognostic factor would bring."
         )
+        if isinstance(kind, Minimisation) and isinstance(rule, Bounded):
+            yield (
+                "Minimisation drives all patients of the trial towards the latest probabilities, those of earlier "
+                "looks included: it adapts more than the rule alone, and the floor does not bind each patient."
+            )
         if [name for name in kind.balances() if factors[name] == 1]:
             yield "All patients come from one site: there is nothing to balance between sites."
     if isinstance(kind, Stratified):

@@ -200,6 +200,10 @@ WARNED = {
         "rounding to whole patients can leave the arm with none",
     ),
     "balanced in vain": ([*BALANCED, ("allocation.realisation", MINIMISED)], "not the power that a prognostic factor"),
+    "minimisation and adaptation": (
+        [*BALANCED, ("allocation.realisation", MINIMISED)],
+        "towards the latest probabilities",
+    ),
     "one site": (
         [
             ("population.accrual", {"kind": "poisson", "patients_per_month": 2, "source": "assumed"}),

@@ -24,6 +24,8 @@ def covariate_imbalance(arm: Int[Array, "R N"], strata: Int[Array, "R N F"], n_a
     arm
         Arms of the patients, -1 for those not enrolled.
     """
+    if strata.shape[2] == 0:
+        return np.full(len(arm), np.nan)
     on_arm = arm[:, None, :] == np.arange(n_arms)[:, None]
     size = on_arm.sum(axis=2)
     found = []
@@ -34,6 +36,4 @@ def covariate_imbalance(arm: Int[Array, "R N"], strata: Int[Array, "R N F"], n_a
             share = np.divide(have, size, out=np.full(have.shape, np.nan), where=size > 0)
             spread.append(np.fmax.reduce(share, axis=1) - np.fmin.reduce(share, axis=1))
         found.append(spread)
-    if not found:
-        return np.full(len(arm), np.nan)
     return np.mean([np.mean(spread, axis=0) for spread in found], axis=0)

@@ -36,9 +36,13 @@ class Minimisation(Realisation):
     `probability` (or its own :math:`\pi_k`, if that is larger), and the others share the rest in the ratio of theirs.
 
     With `sharpness` :math:`\lambda` instead, :math:`P(k) \propto \pi_k \exp(-\lambda (G_k - \min_j G_j))`: the rule's
-    probabilities, bent towards balance. That suits adaptive allocation, which `probability` overrides to a large part:
-    it drives all patients of the trial towards today's ratio, and floors and ceilings bind the ratio, not each patient.
-    Closed arms and arms with probability 0 get nobody.
+    probabilities, bent towards balance. Closed arms and arms with probability 0 get nobody.
+
+    With adaptive allocation either form drives all patients of the trial towards today's ratio, those of earlier looks
+    included, and so adapts more than the rule alone: in a trial of 72 patients on three arms with Thompson allocation
+    the better arm got 29 patients instead of 26, the smallest arm 13.6 instead of 15.4. Floors and ceilings bind the
+    ratio, not the probability of each patient; without a floor a ratio near 0 leaves little of the balance between the
+    other arms.
 
     The covariates have no effect on outcomes for now: minimising changes balance, and power only through the numbers
     on the arms. A look does not begin anything anew, since the balance is over the whole trial.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sps_adaptive.realisation import Independent, Minimisation, Stratified
+from sps_adaptive.realisation import Independent, Minimisation, Quota, Stratified
 from tests.realisation.helpers import counts, dealt, patients
 
 REPLICATES = 40_000
@@ -129,6 +129,20 @@ def test_the_balance_is_over_all_patients_of_the_trial_not_only_those_since_a_lo
     for start in range(7, 60, 7):
         cut = dealt(minimisation("f0", "f1", probability=0.9), cohort, (0.5, 0.5), start=start, arm=cut)
     np.testing.assert_array_equal(cut, one)
+
+
+@pytest.mark.parametrize("given", [{"probability": 0.8}, {"sharpness": 0.3}])
+def test_new_targets_are_sought_for_the_whole_trial_and_not_only_for_those_who_come_now(given):
+    """24 patients equally and 24 at 1 : 3 are promised 18 and 30; the ratio of today over all 48 is 12 and 36."""
+    cohort = patients(2000, 48, (0.5, 0.5))
+    arm = dealt(minimisation("f0", **given), cohort, (0.5, 0.5))
+    arm = dealt(minimisation("f0", **given), cohort, (0.25, 0.75), start=24, arm=arm)
+    mean = counts(arm, 2)[:, 1].mean()
+    assert 32 < mean < 36  # standard error 0.05
+    quotas = dealt(
+        Quota(kind="quota", block=4), cohort, (0.25, 0.75), start=24, arm=np.tile(np.array((0, 1), np.int8), (2000, 24))
+    )
+    assert (counts(quotas, 2)[:, 1] == 30).all()
 
 
 def test_mistakes_are_told():
