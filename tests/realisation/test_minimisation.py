@@ -138,7 +138,7 @@ def test_new_targets_are_sought_for_the_whole_trial_and_not_only_for_those_who_c
     arm = dealt(minimisation("f0", **given), cohort, (0.5, 0.5))
     arm = dealt(minimisation("f0", **given), cohort, (0.25, 0.75), start=24, arm=arm)
     mean = counts(arm, 2)[:, 1].mean()
-    assert 32 < mean < 36  # standard error 0.05
+    assert 31 < mean < 36  # with 0.8 at most 12 + 24 * 0.8 can be on it; standard error 0.05
     quotas = dealt(
         Quota(kind="quota", block=4), cohort, (0.25, 0.75), start=24, arm=np.tile(np.array((0, 1), np.int8), (2000, 24))
     )
