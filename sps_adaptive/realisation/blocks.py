@@ -20,6 +20,11 @@ class Blocks(NamedTuple):
     length: int
     """Patients in a block; 0 for independent draws."""
 
+    @property
+    def keeps_account(self) -> bool:
+        """Whether the list asks what the arms are owed."""
+        return False
+
     def deal(
         self,
         arm: Int[Array, "R N"],

@@ -122,6 +122,11 @@ class MinimisationList(NamedTuple):
     sharpness: float
     by_variance: bool
 
+    @property
+    def keeps_account(self) -> bool:
+        """Whether the list asks what the arms are owed."""
+        return False
+
     def deal(
         self,
         arm: Int[Array, "R N"],

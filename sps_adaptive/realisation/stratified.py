@@ -85,6 +85,11 @@ class StratifiedList(NamedTuple):
     """Levels of each factor."""
     block: int
 
+    @property
+    def keeps_account(self) -> bool:
+        """Whether the list asks what the arms are owed."""
+        return False
+
     def deal(
         self,
         arm: Int[Array, "R N"],

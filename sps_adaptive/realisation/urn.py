@@ -59,6 +59,11 @@ class UrnList(NamedTuple):
 
     mass: float
 
+    @property
+    def keeps_account(self) -> bool:
+        """Whether the list asks what the arms are owed."""
+        return True
+
     def deal(
         self,
         arm: Int[Array, "R N"],
