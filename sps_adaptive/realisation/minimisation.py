@@ -40,7 +40,8 @@ class Minimisation(Realisation):
 
     With adaptive allocation either form drives all patients of the trial towards today's ratio, those of earlier looks
     included, and so adapts more than the rule alone: in a trial of 72 patients on three arms with Thompson allocation
-    the better arm got 29 patients instead of 26, the smallest arm 13.6 instead of 15.4. Floors and ceilings bind the
+    the better arm got 29 patients instead of 26, the smallest arm 13.6 instead of 15.4. For the same reason an arm that
+    opens late is preferred until it has caught up. Floors and ceilings bind the
     ratio, not the probability of each patient; without a floor a ratio near 0 leaves little of the balance between the
     other arms.
 
