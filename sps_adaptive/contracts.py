@@ -1,7 +1,8 @@
 """The types and protocols of a simulated trial. Read this file first, `trial.py` second.
 
 Axes, always in this order: **R** replicates, **N** patients in order of enrolment, **A** arms,
-**V** visits, **K** looks, **C** covariates. Days are calendar days since the trial opened.
+**V** visits, **K** looks, **C** covariates, **F** categorical ones (factors). Days are calendar days since the trial
+opened.
 Outcomes and posteriors are *oriented*: larger is better, whatever the scale of the endpoint; the
 endpoint turns them once on the way in and the tables once on the way out.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Shaped
 
 Array = NDArray[Any]
+
+SITE = "site"
+"""The name by which a rule calls the site that enrols a patient, beside the covariates of the scenario."""
 
 DAYS_PER_MONTH = 365.25 / 12
 """The length of a month, wherever months of a scenario become days."""
@@ -35,6 +39,8 @@ class Cohort(NamedTuple):
     """Day on which the patient would drop out; inf = never."""
     covariates: Float[Array, "R N C"]
     """Known at enrolment. At present the standard score of the baseline measurement (C = 1)."""
+    strata: Int[Array, "R N F"]
+    """Level of each categorical covariate (from 0, in the order of the scenario); F may be 0."""
     u_visit: Float[Array, "R N"]
     """Uniform that places the assessment in its window."""
     u_arm: Float[Array, "R N"]
@@ -292,8 +298,10 @@ class LookSchedule(Protocol):
 class AllocationRule(Protocol):
     """With which probabilities the next patients are randomised."""
 
-    learns: ClassVar[bool]
-    """Whether the probabilities depend on the data; if not, they depend only on which arms are open."""
+    @property
+    def learns(self) -> bool:
+        """Whether the probabilities depend on the data; if not, they depend only on which arms are open."""
+        ...
 
     @property
     def counts_enrolled(self) -> bool:
@@ -316,10 +324,24 @@ class AllocationRule(Protocol):
 class Dealer(Protocol):
     """How probabilities become a randomisation list."""
 
+    @property
+    def keeps_account(self) -> bool:
+        """Whether the list asks what the arms are owed."""
+        ...
+
     def deal(
-        self, arm: Int[Array, "R N"], probabilities: Float[Array, "R A"], cohort: Cohort, start: Int[Array, " R"]
+        self,
+        arm: Int[Array, "R N"],
+        probabilities: Float[Array, "R A"],
+        cohort: Cohort,
+        start: Int[Array, " R"],
+        owed: Float[Array, "R A"],
     ) -> Int[Array, "R N"]:
-        """Return the arms with everybody from `start` on dealt again; the others keep theirs."""
+        """Return the arms with everybody from `start` on dealt again; the others keep theirs.
+
+        `owed`: for lists that keep account, the sum of the probabilities with which those before `start` were
+        randomised, less the patients that each arm got; for others zeros.
+        """
         ...
 
 

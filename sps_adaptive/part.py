@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\W_](?:[\w \-+.,()/%]*[\w)%])?$")]
+"""What arms, endpoints, truths, covariates and levels may be called."""
 
 
 class Part(BaseModel):

@@ -19,7 +19,7 @@ from sps_adaptive.endpoints.course import Course
 from sps_adaptive.errors import DesignError, Problem, UsageError
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.models.controls import Concurrent
-from sps_adaptive.part import Part
+from sps_adaptive.part import Name, Part
 from sps_adaptive.population.cohort import Population
 from sps_adaptive.population.sites import Sites
 from sps_adaptive.schedules import Calendar, Events, NoLooks, ScheduleKind, Several
@@ -42,8 +42,6 @@ PROSE = frozenset({"title", "question", "source", "description"})
 
 RESERVED = PROSE | {"none"}
 """No arm, truth or endpoint may be called so: words of the file, and what the tables call a selection of no arm."""
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\W_](?:[\w \-+.,()/%]*[\w)%])?$")]
 
 Words = Annotated[str, StringConstraints(max_length=2000)]
 
@@ -204,10 +202,11 @@ class Scenario(Part):
         }
 
     def _allocation(self) -> AllocationRule:
-        return self.allocation.bind(self.arm_names) if isinstance(self.allocation, Fixed) else self.allocation
+        rule = self.allocation.bind(self.arm_names) if isinstance(self.allocation, Fixed) else self.allocation
+        return self.allocation.rounded(rule, len(self.arms))
 
     def _dealer(self, allocation: AllocationKind) -> Dealer:
-        return allocation.dealer(len(self.arms))
+        return allocation.dealer(len(self.arms), self.population.factors())
 
     def _design(
         self,
@@ -271,7 +270,9 @@ class Scenario(Part):
         Prose does not count: correcting a source must not throw results away.
         """
         content = self.model_dump(mode="json", exclude={"truths": True, "simulation": {"replicates", "engine"}})
-        order = {"arms": list(self.arms), "endpoints": list(self.endpoints)}  # sorting the keys must not lose it
+        covariates = {name: list(levels) for name, levels in self.population.covariates.items()}
+        # Sorting the keys must not lose their order.
+        order = {"arms": list(self.arms), "endpoints": list(self.endpoints), "covariates": list(covariates.items())}
         return _digest({"engine": ENGINE, "block_size": BLOCK_SIZE, "order": order, "scenario": content})
 
     def truth_digest(self, name: str) -> str:
@@ -306,6 +307,8 @@ class Scenario(Part):
         patients = self.population.patients
         if isinstance(self.population.accrual, Sites):
             yield from _below(("population", "accrual"), self.population.accrual.problems())
+        yield from _below(("population", "covariates"), self.population.covariate_problems())
+        yield from _below(("allocation",), self.allocation.realisation_problems(self.population.factors()))
         looks = [*self.looks.problems(patients), *self._look_problems()]
         yield from _below(("looks",), looks)
         yield from self._closing_problems()

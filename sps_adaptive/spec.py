@@ -226,7 +226,9 @@ def _place(location: tuple[Key, ...], value: object) -> _Place:
         elif choices := _choices(node):
             union, union_node = tuple(path), node
             wanted = "array" if rest and isinstance(rest[0], int) else "object"
-            branches = [_resolved(choice) for choice in choices if _resolved(choice).get("type") == wanted]
+            branches = [
+                _resolved(choice) for choice in choices if _resolved(choice).get("type") == wanted or _kinds(choice)
+            ]
             node = branches[0] if rest and branches else node
             if not rest:
                 break
@@ -250,6 +252,8 @@ def _alternatives(node: Node) -> list[str]:
         return [words for choice in choices for words in _alternatives(choice)]
     if options := _options(node):
         return [repr(option) for option in options]
+    if kinds := _kinds(node):
+        return [f"a section with a kind ({', '.join(kinds)})"]
     match node.get("type"):
         case "number":
             return [f"a number{_range(node)}"]
@@ -297,6 +301,8 @@ def _plural(node: Node) -> str:
     if len(words) > 1:
         return "values"
     found = re.fullmatch(r"a ((?:whole )?number)( .*)?", words[0])
+    if words == ["text"]:
+        return "names"
     return f"{found.group(1)}s{found.group(2) or ''}" if found else "sections"
 
 
@@ -414,9 +420,9 @@ def _said(error: _Error) -> tuple[str, str]:
     if error.kind in ("value_error", "assertion_error"):
         return re.sub(r"^(?:Value|Assertion) error, ", "", error.said), ""
     if error.kind == "union_tag_not_found":
-        return "kind is missing", f"one of: {', '.join(_kinds(place.node))}"
+        return "kind is missing", f"one of: {', '.join(_kinds_possible(place))}"
     if error.kind == "union_tag_invalid":
-        return _unknown_kind(value["kind"], list(_kinds(place.node)))
+        return _unknown_kind(value["kind"], _kinds_possible(place))
     if error.kind in _LIMITS:
         name, words = _LIMITS[error.kind]
         return (
@@ -435,6 +441,11 @@ def _said(error: _Error) -> tuple[str, str]:
             return f"unknown key {show(str(place.path[-1]))}", f"did you mean '{mistyped}'?"
         return f"{_wanted(place)} is needed, got {show(value)}", _type_hint(value, place)
     return f"{error.said[:1].lower()}{error.said[1:]}, got {show(value)}", ""
+
+
+def _kinds_possible(place: _Place) -> list[str]:
+    """Return the kinds of a section, also where something else could stand in its place."""
+    return [kind for node in _each(place) for kind in _kinds(node)]
 
 
 def _wanted(place: _Place) -> str:

@@ -32,6 +32,7 @@ class Stream(IntEnum):
     ARM = 6
     BLOCK = 7
     OUTCOME = 8
+    COVARIATE = 9
 
 
 def uniforms(
@@ -53,7 +54,7 @@ def uniforms(
     replicates, patients
         The shape R, N of the answer.
     index
-        Tells several streams of one name apart, for example the endpoints.
+        Tells several streams of one name apart, for example the endpoints or the covariates.
 
     Notes
     -----

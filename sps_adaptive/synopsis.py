@@ -16,6 +16,7 @@ from sps_adaptive.decisions.rule import Measured
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
 from sps_adaptive.population import Poisson, Sites
+from sps_adaptive.realisation import Minimisation, PermutedBlock, Stratified
 from sps_adaptive.scenario import Scenario, TruthSpec
 from sps_adaptive.schedules import Enrolled, NoLooks
 from sps_adaptive.timeline import undisturbed
@@ -85,6 +86,7 @@ def _typical(scenario: Scenario) -> tuple[Cohort, Potential]:
         site=nothing.astype(np.int64),
         dropout_at=np.where(stays, np.inf, assessed_at),
         covariates=nothing[..., None],
+        strata=np.zeros((1, patients, 0), np.int16),
         u_visit=nothing,
         u_arm=nothing,
         u_block=nothing,
@@ -108,8 +110,14 @@ def _evenly(number: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
 def defaults(scenario: Scenario) -> list[str]:
     """Return every default that the scenario relies on, as `path = value`."""
     found = [f"{_words(path)} = {_plain(value)}" for path, value in _unset(scenario, ())]
-    if scenario.allocation.realisation == "quota" and scenario.allocation.block is None:
-        found.append(f"allocation.block = {scenario.allocation.block_length(len(scenario.arms))}")
+    kind, block = scenario.allocation.realisation_kind(), scenario.allocation.block_length(len(scenario.arms))
+    in_section = isinstance(scenario.allocation.realisation, BaseModel)
+    if block and getattr(kind, "block", None) is None:
+        found.append(f"allocation.{'realisation.' if in_section else ''}block = {block}")
+    if not in_section:  # a word stands for a section whose other fields have their defaults
+        found += [f"{_words(path)} = {_plain(value)}" for path, value in _unset(kind, ("allocation", "realisation"))]
+    if isinstance(kind, Minimisation) and kind.probability is None and kind.sharpness is None:
+        found.append(f"allocation.realisation.probability = {kind.preference():g}")
     return found
 
 
@@ -173,6 +181,12 @@ def _population(scenario: Scenario) -> str:
     text += f"Enrolling all of them takes about {accrual.expected_months(population.patients):.0f} months. "
     if population.closes_at_month is not None:
         text += f"Enrolment closes in month {population.closes_at_month:g}, whatever the number enrolled by then. "
+    if population.covariates:
+        told = [
+            f"{name} ({', '.join(f'{level} {percent(share)}' for level, share in levels.items())})"
+            for name, levels in population.covariates.items()
+        ]
+        text += f"Known at enrolment: {listed(told)}; without effect on the outcome. "
     if population.dropout is None:
         return text + "Nobody drops out."
     by = population.dropout.by_month
@@ -276,7 +290,7 @@ def _about_pending(scenario: Scenario) -> Iterator[str]:
 
 def _about_allocation(scenario: Scenario) -> Iterator[str]:
     rule, arms = scenario.allocation, len(scenario.arms)
-    block = rule.block_length(arms)
+    kind, block = rule.realisation_kind(), rule.block_length(arms)
     if isinstance(rule, Bounded):
         if arms == 2:
             yield (
@@ -290,15 +304,42 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
             )
         if rule.floor == 0 and rule.ceiling == 1:
             yield "Without floor and ceiling, randomisation can become all but certain, which regulators discourage."
-        if block and 0 < rule.floor * block < 1:
+        if block and 0 < rule.floor * block < 1 and isinstance(kind, PermutedBlock):
+            yield (
+                f"A floor of {rule.floor:g} in blocks of {block} is less than one patient a block: rounding to whole "
+                "patients can leave the arm with none. Longer blocks, or quota, hold the floor."
+            )
+        elif block and 0 < rule.floor * block < 1:
             yield (
                 f"A floor of {rule.floor:g} in blocks of {block} is less than one patient a block: a block may have "
                 "none on that arm. Longer blocks hold the floor more closely."
             )
         if scenario.n_looks == 0:
             yield "The rule can never adapt: there is no look before the final analysis."
+    factors = scenario.population.factors()
+    if kind.balances():
+        yield (
+            "The factors that are balanced have no effect on the outcome here: balancing them changes balance, not the "
+            "power that a prognostic factor would bring."
+        )
+        if isinstance(kind, Minimisation) and isinstance(rule, Bounded):
+            yield (
+                "Minimisation drives all patients of the trial towards the latest probabilities, those of earlier "
+                "looks included: it adapts more than the rule alone, and the floor does not bind each patient."
+            )
+        if [name for name in kind.balances() if factors[name] == 1]:
+            yield "All patients come from one site: there is nothing to balance between sites."
+    if isinstance(kind, Stratified):
+        each = scenario.population.patients / (scenario.n_looks + 1) / kind.strata(factors)
+        if each < block:
+            yield (
+                f"With {kind.strata(factors)} strata and {scenario.n_looks} looks a stratum gets about {each:.2g} "
+                f"patients before its next list begins, less than a block of {block}: little is balanced. Take "
+                "minimisation, fewer factors or shorter blocks."
+            )
     if (
         block
+        and not isinstance(kind, Stratified)
         and isinstance(scenario.looks, Enrolled)
         and any(n % block for n in scenario.looks.counts(scenario.population.patients))
     ):

@@ -84,6 +84,13 @@ TRIALS = (
         "endpoint",
         "Sum of the known outcomes: the number of events for a binary endpoint.",
     ),
+    Column(
+        "covariate_imbalance",
+        "float64",
+        "proportion",
+        "Largest difference between two arms in the share of their patients who have a level of a covariate, the mean "
+        "over levels and then over covariates; missing where there are none.",
+    ),
 )
 
 LOOKS = (
@@ -205,6 +212,8 @@ class TrialRecord(NamedTuple):
     cohort: Cohort
     """The patients on the days on which they came: later, where enrolment paused; never, where it closed."""
     potential: Potential
+    covariate_imbalance: Float[Array, " R"]
+    """Of those enrolled, as `balance.covariate_imbalance` defines it."""
 
 
 def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) -> Block:
@@ -232,6 +241,7 @@ def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) ->
         "duration_months": final.day / days_per_month,
         "selected_arm": record.selected + 1,
         "total": final.arm_total.sum(axis=1),
+        "covariate_imbalance": record.covariate_imbalance,
     }
     row, look_index = np.nonzero(took_place)
 

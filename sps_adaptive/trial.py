@@ -14,6 +14,7 @@ import numpy as np
 from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Spans, Stop
 from sps_adaptive.openings import changes, has_opened, is_coming, spans, takes
 from sps_adaptive.posteriors.remembered import Remembered
+from sps_adaptive.realisation.balance import covariate_imbalance
 from sps_adaptive.tables import LookRecord, TrialRecord
 from sps_adaptive.timeline import closed, cut, enrolment_ends, last_day, n_enrolled_by, next_look, pick
 from sps_adaptive.verdicts import Decision, allocate, decide, judge, outcome_of
@@ -27,11 +28,21 @@ LEVEL = 0.95
 """Level of the reported credible intervals."""
 
 
+class Dealt(NamedTuple):
+    """A randomisation list."""
+
+    arm: Int[Array, "R N"]
+    chances: Float[Array, "R N A"]
+    """As in `State`."""
+
+
 class State(NamedTuple):
     """Where a batch of trials stands between two looks."""
 
     arm: Int[Array, "R N"]
     """Arm dealt to each patient; for those not yet enrolled, what they will get if nothing changes."""
+    chances: Float[Array, "R N A"]
+    """Probabilities with which each patient was dealt, where the randomisation list keeps account; else N is 0."""
     is_open: Bool[Array, "R A"]
     is_claimed: Bool[Array, "R A"]
     control: Int[Array, " R"]
@@ -93,15 +104,16 @@ def start(design: Design, cohort: Cohort) -> State:
     replicates, patients = cohort.u_arm.shape
     is_open = np.ones((replicates, len(design.arms)), bool)
     nobody_yet, nobody_dropped = np.zeros(replicates, np.int64), np.full(is_open.shape, patients)
+    account = np.zeros((replicates, patients if design.dealer.keeps_account else 0, len(design.arms)))
+    nobody_dealt = Dealt(np.zeros((replicates, patients), np.int8), account)
 
     def allocation(open_arms: Bool[Array, "R A"]) -> Float[Array, "R A"]:
         return design.allocation.start(open_arms, design.control)
 
-    arm, _ = deal_onwards(
-        design, cohort, np.zeros((replicates, patients), np.int8), nobody_yet, is_open, nobody_dropped, allocation
-    )
+    dealt, _ = deal_onwards(design, cohort, nobody_dealt, nobody_yet, is_open, nobody_dropped, allocation)
     return State(
-        arm=arm,
+        arm=dealt.arm,
+        chances=dealt.chances,
         is_open=is_open,
         is_claimed=np.zeros_like(is_open),
         control=np.full(replicates, design.control),
@@ -118,28 +130,45 @@ def start(design: Design, cohort: Cohort) -> State:
 def deal_onwards(
     design: Design,
     cohort: Cohort,
-    arm: Int[Array, "R N"],
+    dealt: Dealt,
     start: Int[Array, " R"],
     is_open: Bool[Array, "R A"],
     dropped: Int[Array, "R A"],
     allocation: Callable[[Bool[Array, "R A"]], Float[Array, "R A"]],
-) -> tuple[Int[Array, "R N"], Float[Array, "R A"]]:
+) -> tuple[Dealt, Float[Array, "R A"]]:
     """Deal everybody from `start` on, anew wherever an arm opens or closes by the protocol.
 
     Returns
     -------
     tuple
-        The arms, and the probabilities for the patient at `start`.
+        The list, and the probabilities for the patient at `start`.
     """
     open_to = spans_of(design, cohort, dropped)
     if open_to is None:
         probabilities = allocation(is_open)
-        return design.dealer.deal(arm, probabilities, cohort, start), probabilities
+        return deal_from(design, cohort, dealt, start, probabilities), probabilities
     probabilities = allocation(is_open & takes(open_to, start))
-    arm = design.dealer.deal(arm, probabilities, cohort, start)
+    dealt = deal_from(design, cohort, dealt, start, probabilities)
     for at in changes(open_to, start, design.patients).T:
-        arm = design.dealer.deal(arm, allocation(is_open & takes(open_to, at)), cohort, at)
-    return arm, probabilities
+        dealt = deal_from(design, cohort, dealt, at, allocation(is_open & takes(open_to, at)))
+    return dealt, probabilities
+
+
+def deal_from(
+    design: Design, cohort: Cohort, dealt: Dealt, start: Int[Array, " R"], probabilities: Float[Array, "R A"]
+) -> Dealt:
+    """Deal everybody from `start` on; a list that keeps account is told what the patients before leave owed."""
+    arm, chances = dealt
+    if not design.dealer.keeps_account:
+        nothing = np.zeros(probabilities.shape)
+        return Dealt(design.dealer.deal(arm, probabilities, cohort, start, nothing), chances)
+    before = (np.arange(arm.shape[1]) < start[:, None])[:, :, None]
+    got = arm[:, :, None] == np.arange(len(design.arms))
+    owed = np.where(before, chances - got, 0.0).sum(axis=1)
+    return Dealt(
+        design.dealer.deal(arm, probabilities, cohort, start, owed),
+        np.where(before, chances, probabilities[:, None, :]),
+    )
 
 
 def spans_of(design: Design, cohort: Cohort, dropped: Int[Array, "R A"]) -> Spans | None:
@@ -191,9 +220,11 @@ def carry_out(
     def allocation(open_arms: Bool[Array, "R A"]) -> Float[Array, "R A"]:
         return allocate(design, look._replace(is_open=open_arms), control)
 
-    arm, probabilities = deal_onwards(design, cohort, state.arm, not_yet, is_open, dropped, allocation)
+    before = Dealt(state.arm, state.chances)
+    dealt, probabilities = deal_onwards(design, cohort, before, not_yet, is_open, dropped, allocation)
     after = State(
-        arm=arm,
+        arm=dealt.arm,
+        chances=dealt.chances,
         is_open=is_open,
         is_claimed=state.is_claimed | (decision.claim & here),
         control=control,
@@ -246,6 +277,7 @@ def final_analysis(
         arm=state.arm,
         cohort=cohort,
         potential=potential,
+        covariate_imbalance=covariate_imbalance(state.arm, cohort.strata, len(design.arms)),
     )
 
 

@@ -55,6 +55,23 @@ def test_nobody_is_dealt_an_arm_before_it_opens_or_after_it_closes():
     np.testing.assert_array_equal(counts(record, 42, 60), np.tile([9, 0, 9], (2000, 1)))
 
 
+@pytest.mark.parametrize("realisation", ["{kind: urn, mass: 2}", "{kind: minimisation, factors: [site]}"])
+def test_lists_that_look_back_hold_the_numbers_of_arms_that_open_and_close(realisation):
+    text = TEXT.format(
+        ivig="{closes: {patient: 42}}", rituximab="{opens: {patient: 19}}", controls="all", decisions=CLAIM,
+        looks="{kind: enrolled, first: 13, every: 7}",
+    )  # fmt: skip
+    trial = parse_scenario(text.replace("{kind: equal}", f"{{kind: equal, realisation: {realisation}}}"))
+    arm = run(trial)["adaptive"].arm
+    in_time = [(arm[:, :18] == 2).any(), (arm[:, 42:] == 1).any()]
+    assert in_time == [False, False]
+    if "urn" in realisation:  # promised: 9 + 8 + 9, 9 + 8, 8 + 9
+        whole = (arm >= 0).all(axis=1)  # not stopped
+        numbers = np.stack([(arm[whole] == a).sum(axis=1) for a in range(3)], axis=1)
+        np.testing.assert_allclose(numbers.mean(axis=0), (26, 17, 17), atol=0.7)
+        assert np.abs(numbers - (26, 17, 17)).mean() < 1.2
+
+
 def test_a_month_is_the_patient_who_comes_first_in_or_after_it():
     by_month = run(scenario(rituximab="{opens: {month: 9}}"))["adaptive"]
     enrolled = draw(scenario(), 0).enrolled_at[0]

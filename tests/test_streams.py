@@ -19,6 +19,7 @@ def test_the_ids_never_change():
         "ARM": 6,
         "BLOCK": 7,
         "OUTCOME": 8,
+        "COVARIATE": 9,
     }
 
 

@@ -214,6 +214,9 @@ TWO_ARMS = [
     *((f"truths.{truth}.response.mycophenolate", None) for truth in loaded("ivig.yaml").truths),
 ]
 
+BALANCED = [("population.covariates", {"gad65": {"high": 0.6, "low": 0.4}}), ("allocation.block", None)]
+MINIMISED = {"kind": "minimisation", "factors": ["gad65", "site"], "probability": 0.8}
+
 WARNED = {
     "pending": ([("looks.first", 6), ("decisions", [])], "pending at one look"),
     "few outcomes": ([("looks.first", 12), ("decisions", [])], "At the first look about"),
@@ -221,6 +224,27 @@ WARNED = {
     "bare control": ([("allocation.floor", 0), ("allocation.control_share", None)], "Nothing protects the control"),
     "no bounds": ([("allocation.floor", 0)], "Without floor and ceiling"),
     "small floor": ([("allocation.floor", 0.15), ("allocation.block", 6)], "less than one patient a block"),
+    "floor rounded away": (
+        [("allocation.floor", 0.15), ("allocation.block", 6), ("allocation.realisation", "permuted_block")],
+        "rounding to whole patients can leave the arm with none",
+    ),
+    "balanced in vain": ([*BALANCED, ("allocation.realisation", MINIMISED)], "not the power that a prognostic factor"),
+    "minimisation and adaptation": (
+        [*BALANCED, ("allocation.realisation", MINIMISED)],
+        "towards the latest probabilities",
+    ),
+    "one site": (
+        [
+            ("population.accrual", {"kind": "poisson", "patients_per_month": 2, "source": "assumed"}),
+            ("allocation.realisation", MINIMISED | {"factors": ["site"]}),
+            ("allocation.block", None),
+        ],
+        "nothing to balance between sites",
+    ),
+    "many strata": (
+        [*BALANCED, ("allocation.realisation", {"kind": "stratified", "factors": ["site", "gad65"], "block": 4})],
+        "less than a block of 4: little is balanced",
+    ),
     "no look": ([("looks", {"kind": "none"}), ("decisions", [])], "can never adapt"),
     "cut blocks": ([("allocation.block", 7)], "do not fall at the end of randomisation blocks of 7"),
     "no efficacy": ([("decisions", [])], "no efficacy rule"),
@@ -321,3 +345,23 @@ def test_an_effect_is_one_in_the_good_direction():
     worse, better = (warnings(changed(*truths(value), file="stiffness.yaml")) for value in (0.9, -0.9))
     assert any("No truth has an effective arm" in warning for warning in worse)
     assert any("No truth is a null" in warning for warning in better)
+
+
+def test_covariates_and_the_list_are_told():
+    told = " ".join(describe(changed(*BALANCED, ("allocation.realisation", MINIMISED))))
+    assert "Known at enrolment: gad65 (high 60%, low 40%); without effect on the outcome." in told
+    assert "by minimisation of the range over gad65 and site, 80% for the arm that balances best." in told
+
+
+@pytest.mark.parametrize(
+    "section, told",
+    [
+        ("urn", "allocation.realisation.mass = 4"),
+        ({"kind": "urn"}, "allocation.realisation.mass = 4"),
+        ({"kind": "quota"}, "allocation.realisation.block = 6"),
+        ({"kind": "minimisation", "factors": ["site"]}, "allocation.realisation.probability = 0.8"),
+        ({"kind": "stratified", "factors": ["site"]}, "allocation.realisation.block = 6"),
+    ],
+)
+def test_the_defaults_of_a_list_are_told(section, told):
+    assert told in defaults(changed(("allocation.block", None), ("allocation.realisation", section)))

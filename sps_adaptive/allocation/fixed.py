@@ -30,12 +30,10 @@ class Fixed(Realised):
     ratio: dict[str, Annotated[float, Field(gt=0, le=1000)]]
     """Parts of each arm, by name."""
 
-    def block_length(self, n_arms: int) -> int:
-        """Return the length of a randomisation block: by default a multiple of the sum of whole parts."""
+    def usual_block(self, n_arms: int) -> int:
+        """Return the length of a randomisation block where none is stated: a multiple of the sum of whole parts."""
         parts = sum(self.ratio.values())
-        if self.realisation == "independent" or self.block or parts != int(parts):
-            return super().block_length(n_arms)
-        return int(parts) * max(1, ceil(2 * n_arms / parts))
+        return int(parts) * max(1, ceil(2 * n_arms / parts)) if parts == int(parts) else super().usual_block(n_arms)
 
     def words(self, arms: tuple[str, ...]) -> str:
         """Return the rule in plain English, without a full stop."""

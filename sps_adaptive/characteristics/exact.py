@@ -420,7 +420,9 @@ class _Pass:
         zero, unknown = np.zeros(n, int), np.full(n, np.nan)
         looks = Looks(*[np.full((n, self.n_looks), np.nan)] * 4)
         nowhere = np.full((n, self.n_looks, self.n_arms), np.nan)
-        return Trials(zero, zero, zero, zero, zero, zero, unknown, unknown, zero, unknown, arms, looks, nowhere)
+        return Trials(
+            zero, zero, zero, zero, zero, zero, unknown, unknown, zero, unknown, unknown, arms, looks, nowhere
+        )
 
     def _looks(self, stop_look: Int[Array, " L"]) -> Looks:
         """Return the looks that each label has had; numbers of patients are the same whenever a look takes place."""

@@ -136,6 +136,13 @@ _SIZE = (
     _mean("assessed", "patients", "Mean number of patients whose outcome is known at the final analysis."),
     _mean("smallest_arm", "patients", "Mean number of patients on the arm with the fewest."),
     _mean(
+        "covariate_imbalance",
+        "proportion",
+        "Mean difference in the make-up of the arms: of the largest difference between two arms in the share of their "
+        "patients who have a level of a covariate, averaged over its levels and over the covariates (simulated trials "
+        "only).",
+    ),
+    _mean(
         "share_on_best",
         "proportion",
         "Mean share of the enrolled patients who are on the truly best arm (or arms, if several are "

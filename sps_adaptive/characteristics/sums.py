@@ -161,6 +161,8 @@ def sizes(trials: Trials, state: TrueState, patients: int) -> Iterator[Series]:
         yield Series("accrual_closed", (trials.stop_look == 0) & (trials.n_enrolled < patients))
     yield Series("assessed", trials.n_known, origin=patients)
     yield Series("smallest_arm", by_arm.min(axis=1))
+    if np.isfinite(trials.covariate_imbalance).any():
+        yield Series("covariate_imbalance", trials.covariate_imbalance)
     if state.arms_differ:
         yield Series("share_on_best", _ratio(by_arm[:, state.is_best].sum(axis=1), trials.n_enrolled))
         behind = by_arm[:, state.is_worst].mean(axis=1) - by_arm[:, state.is_best].mean(axis=1)

@@ -29,6 +29,7 @@ class Trials(NamedTuple):
     selected_arm: Int[Array, " R"]
     """0 for none, then the arms from 1."""
     total: Float[Array, " R"]
+    covariate_imbalance: Float[Array, " R"]
     arms: ArmsAtEnd
     looks: Looks
     allocation: Float[Array, "R K A"]

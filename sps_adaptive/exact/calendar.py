@@ -84,8 +84,14 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
         found.append(
             f"it has {scenario.population.patients:,} patients: weights of more than {MOST_PATIENTS:,} overflow"
         )
+    if scenario.is_platform:
+        found.append("arms open or close by the protocol while the trial enrols")
     if closing := _about_closing(scenario):
         found.append(closing)
+    if (realisation := scenario.allocation.realisation_kind()).remembers:
+        found.append(
+            f"{realisation.kind} realisation looks back on {realisation.remembers}, which sums over paths do not keep"
+        )
     if isinstance(scenario.looks, NoLooks) or found:
         return found
     nobody_pending = scenario.endpoint.assessed_at_month == 0 or (

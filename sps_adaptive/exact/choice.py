@@ -73,7 +73,7 @@ def too_large(scenario: Scenario, budget: Budget) -> str:
     fits = largest_that_fits(scenario, budget)
     smaller = f"up to {fits} patients would fit, with the same looks; or " if fits else ""
     ways = ["allow more memory or time"]
-    if getattr(scenario.allocation, "realisation", "quota") == "independent":
+    if scenario.allocation.block_length(len(scenario.arms)) == 0:
         ways.append("take quotas instead of independent draws")
     if missing_probability(scenario):
         ways.append("leave the dropouts out, which multiply the states")

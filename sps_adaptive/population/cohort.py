@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from sps_adaptive.arrays import normal_quantile
-from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
-from sps_adaptive.part import Part
-from sps_adaptive.population import AccrualKind, DropoutKind
+from sps_adaptive.contracts import DAYS_PER_MONTH, SITE, Cohort
+from sps_adaptive.part import Name, Part
+from sps_adaptive.population import AccrualKind, DropoutKind, Sites
 from sps_adaptive.streams import Stream, uniforms
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from sps_adaptive.contracts import Array
 
@@ -27,6 +27,9 @@ class Visited(Protocol):
     def window_months(self) -> float:
         """Half-width of the visit window."""
         ...
+
+
+Levels = Annotated[dict[Name, Annotated[float, Field(gt=0, lt=1)]], Field(min_length=2, max_length=100)]
 
 
 class Population(Part):
@@ -45,6 +48,30 @@ class Population(Part):
     def closes_at(self) -> float:
         """The day on which enrolment closes, inf for never."""
         return np.inf if self.closes_at_month is None else self.closes_at_month * DAYS_PER_MONTH
+
+    covariates: Annotated[dict[Name, Levels], Field(max_length=20)] = Field(default_factory=dict)
+    """Factors known at enrolment, by name, each with the prevalence of its levels. They can be balanced by the
+    randomisation; they have no effect on outcomes for now."""
+
+    def factors(self) -> dict[str, int]:
+        """Return the factors that patients are told apart by, with their numbers of levels: covariates, then the site.
+
+        The order is that of `Cohort.strata`.
+        """
+        sites = self.accrual.sites if isinstance(self.accrual, Sites) else 1
+        return {name: len(levels) for name, levels in self.covariates.items() if name != SITE} | {SITE: sites}
+
+    def covariate_problems(self) -> list[tuple[tuple[str | int, ...], str, str]]:
+        """Return what cannot be about the covariates, as (path, message, hint)."""
+        found: list[tuple[tuple[str | int, ...], str, str]] = []
+        for name, levels in self.covariates.items():
+            if name == SITE:
+                found.append(((name,), f"'{SITE}' is the site that accrual gives each patient", "choose another name"))
+            if abs(sum(levels.values()) - 1) > 1e-9:
+                found.append(
+                    ((name,), f"the prevalences sum to {sum(levels.values()):.6g}, not to 1", "name every level")
+                )
+        return found
 
     def draw(self, seed: int, block: int, replicates: int, endpoints: Mapping[str, Visited]) -> Cohort:
         """Return the patients of one block.
@@ -80,8 +107,19 @@ class Population(Part):
             site=site,
             dropout_at=dropout_at,
             covariates=score[..., None],
+            strata=self._strata(shape, luck),
             u_visit=u_visit,
             u_arm=luck(Stream.ARM),
             u_block=luck(Stream.BLOCK),
             u_outcome={name: luck(Stream.OUTCOME, index)[..., None] for index, name in enumerate(endpoints)},
         )
+
+    def _strata(
+        self, shape: tuple[int, int], luck: Callable[[Stream, int], Float[Array, "R N"]]
+    ) -> Int[Array, "R N F"]:
+        """Return the level of each covariate, by the inverse cdf of the patient's own uniform."""
+        strata = np.empty((*shape, len(self.covariates)), np.int16)
+        for index, levels in enumerate(self.covariates.values()):
+            below = np.cumsum(list(levels.values()))[:-1]
+            strata[:, :, index] = np.searchsorted(below, luck(Stream.COVARIATE, index), side="right")
+        return strata

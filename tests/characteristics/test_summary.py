@@ -100,6 +100,7 @@ def four_trials():
         "duration_months": np.array([24.0, 36.0, 40.0, 44.0]),
         "selected_arm": np.array([2, 0, 2, 0]),
         "total": np.array([7.0, 7.0, 20.0, 12.0]),
+        "covariate_imbalance": np.array([0.5, 0.2, np.nan, 0.2]),
     }
     return {"trials": trials, "looks": looks, "arms": arms}
 
@@ -149,6 +150,7 @@ def test_four_trials_in_which_ivig_works(four_trials):
         ("patients_max", "", 0): 40,
         ("assessed", "", 0): 31,
         ("smallest_arm", "", 0): (6 + 8 + 10 + 10) / 4,
+        ("covariate_imbalance", "", 0): 0.3,
         ("share_on_best", "", 0): (8 / 20 + 8 / 30 + 20 / 40 + 18 / 40) / 4,
         ("share_on_best_q05", "", 0): 0.267,
         # worst are placebo and mycophenolate: means 6, 11, 10, 11 against 8, 8, 20, 18 on ivig; 11 - 8 <= 4

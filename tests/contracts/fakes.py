@@ -112,6 +112,7 @@ def a_cohort(enrolled_at: Any, **given: Any) -> Cohort:
         "site": np.zeros(shape, np.int64),
         "dropout_at": np.full(shape, np.inf),
         "covariates": rng.standard_normal((*shape, 1)),
+        "strata": np.zeros((*shape, 0), np.int16),
         "u_visit": rng.random(shape),
         "u_arm": rng.random(shape),
         "u_block": rng.random(shape),

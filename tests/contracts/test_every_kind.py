@@ -22,6 +22,7 @@ from sps_adaptive.decisions import DecisionKind, Predictive
 from sps_adaptive.endpoints import EndpointKind
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.population import AccrualKind, DropoutKind
+from sps_adaptive.realisation import RealisationKind
 from sps_adaptive.schedules import ScheduleKind
 from sps_adaptive.timeline import cut
 from tests.contracts.fakes import FakePosterior, a_cohort, a_look, copied, rows, same
@@ -46,6 +47,7 @@ ROOMS = {
     "analysis": ("models", AnalysisKind),
     "looks": ("schedules", ScheduleKind),
     "allocation": ("allocation", AllocationKind),
+    "realisation": ("realisation", RealisationKind),
     "decisions": ("decisions", DecisionKind),
 }
 """Section of the scenario: the room and the union of its kinds."""
@@ -116,6 +118,16 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"control_share": "square_root", "floor": 0.15},
         {"power": 1, "control_share": 0.33, "floor": 0.1, "rescale": "both"},
     ],
+    ("realisation", "independent"): [{}],
+    ("realisation", "minimisation"): [
+        {"factors": ["first", "site"]},
+        {"factors": ["site"], "weights": {"site": 2}, "probability": 1},
+        {"factors": ["first", "second"], "sharpness": 0.5, "imbalance": "variance"},
+    ],
+    ("realisation", "permuted_block"): [{}, {"block": 5}],
+    ("realisation", "quota"): [{}, {"block": 5}],
+    ("realisation", "stratified"): [{"factors": ["second"]}, {"factors": ["site", "first"], "block": 2}],
+    ("realisation", "urn"): [{}, {"mass": 1}],
     ("decisions", "efficacy"): [
         {"probability": 0.9},
         {"probability": 0.6, "then": "close_arm"},
@@ -510,6 +522,83 @@ def test_allocation_rule_with_the_arms_in_another_order(part):
     )
     turned = other.probabilities(the_look(order=PERMUTATION))
     np.testing.assert_allclose(turned, one.probabilities(the_look())[:, PERMUTATION], atol=1e-14)
+
+
+# ------------------------------------------------------------------------------------------ realisation
+
+FACTORS = {"first": 2, "second": 3, "site": 2}
+CHANCES = np.array([[0.2, 0.5, 0.3], [1 / 3] * 3, [0.4, 0, 0.6], [0.7, 0.3, 0], [1, 0, 0], [0.05, 0.05, 0.9]])
+OWED = np.array([[0.5, -1, 0.5], [0, 0, 0], [-1, 1.5, -0.5], [2, -2, 0], [-3, 1, 2], [-0.4, 0.6, -0.2]])
+START = np.array([0, 5, 12, 23, 24, 7])
+
+
+def told_apart(cohort: Any, seed: int = 8) -> Any:
+    rng, shape = np.random.default_rng(seed), cohort.u_arm.shape
+    strata = np.stack([rng.integers(0, 2, shape), rng.integers(0, 3, shape)], axis=2).astype(np.int16)
+    return cohort._replace(strata=strata, site=rng.integers(0, 2, shape))
+
+
+@examples("realisation")
+def test_realisation(part):
+    cohort, dealer = told_apart(the_cohort()), part.dealer(6, FACTORS)
+    before = np.random.default_rng(4).integers(0, A, (R, N)).astype(np.int8)
+    arm = holds(dealer.deal, before, CHANCES, cohort, START, OWED)
+    assert arm.shape == (R, N) and arm.dtype == np.int8
+    for r, start in enumerate(START):
+        np.testing.assert_array_equal(arm[r, :start], before[r, :start])
+        assert (CHANCES[r, arm[r, start:]] > 0).all(), "a closed arm got a patient"
+    for piece in PIECES:
+        some = dealer.deal(before[piece], CHANCES[piece], rows(cohort, piece), START[piece], OWED[piece])
+        assert same(some, np.ascontiguousarray(arm[piece]))
+    assert isinstance(part.block_length(6), int) and part.block_length(6) >= 0
+    assert part.problems(FACTORS) == [] and part.words(6)
+    assert set(part.balances()) <= set(FACTORS)
+
+
+@examples("realisation")
+def test_realisation_does_not_know_the_future(part):
+    """Who comes later changes nothing for those before: not their factors, and not their luck."""
+    cohort, dealer = told_apart(the_cohort()), part.dealer(6, FACTORS)
+    other = told_apart(cohort, seed=9)
+    later = np.arange(N) >= 15
+    other = other._replace(
+        strata=np.where(later[:, None], other.strata, cohort.strata),
+        site=np.where(later, other.site, cohort.site),
+        u_arm=np.where(later, np.random.default_rng(3).random((R, N)), cohort.u_arm),
+        u_block=np.where(later, 0.5, cohort.u_block),
+    )
+    nobody, nothing = np.zeros((R, N), np.int8), np.zeros(R, np.int64)
+    one, two = (dealer.deal(nobody, CHANCES, each, nothing, OWED) for each in (cohort, other))
+    np.testing.assert_array_equal(one[:, :15], two[:, :15])
+
+
+@examples("realisation")
+def test_realisation_with_the_arms_in_another_order_gives_each_patient_the_same_chances(part):
+    many = 8000
+    rng, shape = np.random.default_rng(12), (many, 10)
+    day = np.broadcast_to(np.arange(10.0), shape)
+    kept = told_apart(a_cohort(day[:1]))  # the same patients in every replicate, but for their luck
+    cohort = a_cohort(
+        day,
+        strata=np.broadcast_to(kept.strata, (*shape, 2)),
+        site=np.broadcast_to(kept.site, shape),
+        u_arm=rng.random(shape),
+        u_block=rng.random(shape),
+    )
+    nobody, nothing, dealer = np.zeros(shape, np.int8), np.zeros(many, np.int64), part.dealer(6, FACTORS)
+    pi, owed = np.tile((0.2, 0.5, 0.3), (many, 1)), np.tile((0.6, -1, 0.4), (many, 1))
+    one = dealer.deal(nobody, pi, cohort, nothing, owed)
+    other = np.array(PERMUTATION)[
+        dealer.deal(nobody, pi[:, PERMUTATION].copy(), cohort, nothing, owed[:, PERMUTATION].copy())
+    ]
+
+    def pairs(dealt: np.ndarray) -> np.ndarray:  # each patient's arm, and whether the next one gets the same
+        here = dealt[:, :, None] == np.arange(A)
+        return np.concatenate([here, here[:, 1:] & here[:, :-1]], axis=1)
+
+    share, theirs = pairs(one).mean(axis=0), pairs(other).mean(axis=0)
+    error = np.sqrt(2 * np.maximum(share * (1 - share), 1e-4) / many)
+    assert (np.abs(share - theirs) < 5 * error).all()
 
 
 # -------------------------------------------------------------------------------------------- decisions

@@ -251,6 +251,22 @@ def test_designs_in_which_the_control_may_change_or_leave(name):
     assert all((np.abs(z) <= STANDARD_ERRORS).all() for z in deviations.values()), deviations
 
 
+@pytest.mark.parametrize("block", [4, 5])
+def test_permuted_blocks_are_rounded_alike_by_both_engines(block):
+    allocation = {
+        "kind": "thompson",
+        "power": 1,
+        "floor": 0.1,
+        "realisation": {"kind": "permuted_block", "block": block},
+    }
+    rules = [{"kind": "efficacy", "probability": 0.9}, {"kind": "drop_arm", "probability": 0.15}]
+    case = scenario(18, (0.3, 0.6, 0.2), {"kind": "enrolled", "first": 6, "every": 4}, allocation, rules, month=1)
+    assert reasons_against(case) == []
+    expected = exact(case)
+    mean, sd, trials = simulated(case, 10, seed=SEED)
+    assert all((np.abs(z) < STANDARD_ERRORS).all() for z in standard_errors(case, expected, mean, sd, trials).values())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(DESIGNS))
 def test_all_random_designs(number):

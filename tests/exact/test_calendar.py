@@ -206,7 +206,16 @@ def remade(case: Scenario, **sections) -> Scenario:
     return Scenario.model_validate(case.model_dump(exclude_none=True) | sections).checked()
 
 
+def realised(looks, kind: str, **given) -> Scenario:
+    section = {"kind": kind} | ({"factors": ["site"]} | given if kind != "urn" else given)
+    return scenario(16, [0.3, 0.5], looks, EQUAL | {"realisation": section})
+
+
 AGAINST = {
+    "urn": (realised(ENROLLED, "urn"), "urn realisation looks back on what each arm is owed"),
+    "urn, no look": (realised(NONE, "urn"), "urn realisation looks back on what each arm is owed"),
+    "stratified": (realised(ENROLLED, "stratified"), "looks back on the stratum of each patient"),
+    "minimisation": (realised(ENROLLED, "minimisation"), "looks back on the factors of each patient"),
     "continuous": (remade(trial(ENROLLED), **CONTINUOUS), "its endpoint is continuous"),
     "five arms": (MANY, "it has 5 arms"),
     "drift": (remade(trial(ENROLLED), truths=DRIFTING), "'truth' change with the month of enrolment"),

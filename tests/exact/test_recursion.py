@@ -202,6 +202,10 @@ SMALL = {
     "3 arms, equals": (5, (0.1, 0.9, 0.6), every(2, 1), DRAWS,
         [{"kind": "drop_arm", "probability": 0.14, "against": "best", "control_too": True},
          {"kind": "efficacy", "probability": 0.77, "against": "best", "control_too": True}], {}),
+    "2 arms, permuted blocks, pending": (6, (0.3, 0.7), every(2, 1),
+        {**QUOTA, "floor": 0, "block": 3, "realisation": "permuted_block"}, [EFFICACY, FUTILITY], {"month": 1}),
+    "3 arms, permuted blocks": (5, (0.3, 0.6, 0.1), every(2, 1),
+        {**QUOTA, "floor": 0, "block": 4, "realisation": "permuted_block"}, [DROP, CLOSE], {}),
     "3 arms, equal, arms dropped": (5, (0.8, 0.1, 0.5), every(2, 2), {"kind": "equal", "block": 3}, [DROP], {}),
 }  # fmt: skip
 

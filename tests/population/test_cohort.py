@@ -36,9 +36,56 @@ def test_every_array_has_the_shape_that_the_contract_states():
     cohort = population().draw(1, 0, 7, {"response": VISITED, "score": SCORE})
     for name, values in drawn(cohort).items():
         expected = (7, 30, 1) if name.startswith(("covariates", "u_outcome")) else (7, 30)
+        expected = (7, 30, 0) if name == "strata" else expected
         assert values.shape == expected, name
-        assert values.dtype == (np.int64 if name == "site" else np.float64), name
+        assert values.dtype == {"site": np.int64, "strata": np.int16}.get(name, np.float64), name
     assert set(cohort.u_outcome) == {"response", "score"}
+
+
+COVARIATES = {"gad65": {"high": 0.6, "low": 0.4}, "phenotype": {"classic": 0.7, "limb": 0.2, "perm": 0.1}}
+
+
+def with_covariates(covariates, patients=30):
+    return Population(patients=patients, accrual=SITES, dropout=LEAVING, covariates=covariates)
+
+
+def test_levels_have_their_prevalences_and_covariates_and_sites_are_independent():
+    cohort = with_covariates(COVARIATES).draw(1, 0, 2000, {"response": VISITED})
+    assert cohort.strata.shape == (2000, 30, 2)
+    number = 2000 * 30
+    for factor, levels in enumerate(COVARIATES.values()):
+        for level, share in enumerate(levels.values()):
+            here = cohort.strata[:, :, factor] == level
+            assert abs(here.mean() - share) < 4 * np.sqrt(share * (1 - share) / number)
+    for one, other in ((cohort.strata[..., 0], cohort.strata[..., 1]), (cohort.strata[..., 0], cohort.site)):
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 4 / np.sqrt(number)
+
+
+def test_each_covariate_has_a_stream_of_its_own_and_changes_nothing_else():
+    without = population().draw(1, 0, 50, {"response": VISITED})
+    cohort = with_covariates(COVARIATES).draw(1, 0, 50, {"response": VISITED})
+    for name, values in drawn(without).items():
+        if name != "strata":
+            np.testing.assert_array_equal(drawn(cohort)[name], values)
+    u = uniforms(1, Stream.COVARIATE, 0, 50, 30, 1)
+    np.testing.assert_array_equal(cohort.strata[:, :, 1], (u >= 0.7).astype(int) + (u >= 0.7 + 0.2))
+    first = with_covariates({"gad65": COVARIATES["gad65"]}).draw(1, 0, 50, {"response": VISITED})
+    np.testing.assert_array_equal(first.strata[:, :, 0], cohort.strata[:, :, 0])
+    few = with_covariates(COVARIATES, 10).draw(1, 0, 50, {"response": VISITED})
+    np.testing.assert_array_equal(few.strata, cohort.strata[:, :10])
+
+
+def test_factors_are_the_covariates_and_then_the_site():
+    assert with_covariates(COVARIATES).factors() == {"gad65": 2, "phenotype": 3, "site": 4}
+    assert list(population().factors()) == ["site"]
+
+
+def test_covariates_that_cannot_be():
+    wrong = with_covariates({"gad65": {"high": 0.6, "low": 0.5}, "site": {"here": 0.5, "there": 0.5}})
+    assert [path for path, _, _ in wrong.covariate_problems()] == [("gad65",), ("site",)]
+    assert "sum to 1.1, not to 1" in wrong.covariate_problems()[0][1]
+    thirds = with_covariates({"region": {"north": 1 / 3, "south": 1 / 3, "east": 1 / 3}})
+    assert thirds.covariate_problems() == []
 
 
 def test_more_patients_keep_the_earlier_ones():
@@ -57,7 +104,8 @@ def test_the_same_address_gives_the_same_patients_and_another_block_or_seed_othe
         np.testing.assert_array_equal(values, first[name], err_msg=name)
     for other in (draw(1, 1), draw(2, 0)):
         for name, values in other.items():
-            assert (values != first[name]).mean() > (0.5 if name == "site" else 0.999), name
+            if name != "strata":  # there are none
+                assert (values != first[name]).mean() > (0.5 if name == "site" else 0.999), name
 
 
 @pytest.mark.parametrize("dropout", [None, LEAVING])

@@ -449,6 +449,135 @@ simulation: {replicates: 100, seed: 25}
 """
 
 
+DESIGNS["an urn that remembers, arms dropped, most looks between two patients"] = """
+title: what each arm is owed
+arms: {placebo: {control: true}, a: {}, b: {}, c: {}}
+population: {patients: 44, accrual: {kind: poisson, patients_per_month: 3}}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 1}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: enrolled, first: 5, every: 3}
+allocation: {kind: thompson, power: 1, control_share: 0.3, realisation: {kind: urn, mass: 2.5}}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.2003}
+  - {kind: efficacy, margin: 0, probability: 0.9803}
+truths:
+  one works: {response: {placebo: 0.3, a: 0.3, b: 0.7, c: 0.4}}
+simulation: {replicates: 100, seed: 31}
+"""
+
+DESIGNS["a list for each stratum of gad65 and site"] = """
+title: stratified quotas
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 60
+  accrual: {kind: sites, sites: 2, patients_per_site_month: [1, 0.5]}
+  covariates: {phenotype: {classic: 0.7, limb: 0.2, perm: 0.1}, gad65: {high: 0.6, low: 0.4}}
+  dropout: {kind: exponential, proportion: 0.1, by_month: 4}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 3}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: assessed, at: [20, 44]}
+allocation:
+  kind: fixed
+  ratio: {placebo: 2, a: 1, b: 1}
+  realisation: {kind: stratified, factors: [site, gad65], block: 5}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.2503}
+  - {kind: efficacy, margin: 0, probability: 0.9603}
+truths:
+  one works: {response: {placebo: 0.3, a: 0.3, b: 0.6}}
+simulation: {replicates: 100, seed: 32}
+"""
+
+DESIGNS["minimisation with a preferred arm and adaptive targets"] = """
+title: minimisation
+arms: {a: {}, placebo: {control: true}, b: {}}
+population:
+  patients: 48
+  accrual: {kind: sites, sites: 3, patients_per_site_month: 0.7, one_opens_every_months: 3}
+  covariates: {phenotype: {classic: 0.7, limb: 0.2, perm: 0.1}, gad65: {high: 0.6, low: 0.4}}
+endpoints: {score: {kind: continuous, better: lower, assessed_at_month: 2, sd: 1.2}}
+analysis: {score: {kind: normal, variance: arm_specific, sd: 1.2}}
+looks: {kind: enrolled, first: 12, every: 9}
+allocation:
+  kind: thompson
+  power: 1
+  floor: 0.1
+  realisation: {kind: minimisation, factors: [gad65, phenotype, site], weights: {site: 0.4}, probability: 0.75}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.1003}
+  - {kind: efficacy, margin: 0, probability: 0.9803, then: close_arm}
+truths:
+  one works: {score: {placebo: 3, a: 3, b: 2}}
+simulation: {replicates: 100, seed: 33}
+"""
+
+DESIGNS["minimisation of the variance, bent, in permuted shares"] = """
+title: minimisation with a sharpness
+arms: {placebo: {control: true}, a: {}, b: {}, c: {}}
+population:
+  patients: 40
+  accrual: {kind: steady, patients_per_month: 4}
+  covariates: {gad65: {high: 0.6, low: 0.4}}
+endpoints: {response: {kind: binary, better: lower, assessed_at_month: 0}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: enrolled, first: 10, every: 5}
+allocation:
+  kind: thompson
+  control_share: matched
+  realisation: {kind: minimisation, factors: [gad65, site], sharpness: 0.7, imbalance: variance}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.1503}
+  - {kind: efficacy, margin: 0, probability: 0.9703}
+truths:
+  one works: {response: {placebo: 0.5, a: 0.5, b: 0.2, c: 0.4}}
+simulation: {replicates: 100, seed: 34}
+"""
+
+DESIGNS["permuted blocks, rounded at each look"] = """
+title: whole patients
+arms: {placebo: {control: true}, a: {}, b: {}}
+population: {patients: 50, accrual: {kind: poisson, patients_per_month: 4}}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 1}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: enrolled, first: 10, every: 10}
+allocation: {kind: thompson, power: 1, floor: 0.1, realisation: permuted_block, block: 5}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.1003}
+  - {kind: efficacy, margin: 0, probability: 0.9803}
+truths:
+  one works: {response: {placebo: 0.3, a: 0.3, b: 0.6}}
+simulation: {replicates: 100, seed: 35}
+"""
+
+
+def random_realisation(seed: int) -> str:
+    """A drawn design with another randomisation list, and covariates that it may balance."""
+    draw = random.Random(10_000 + seed)
+    design = json.loads(random_design(seed))
+    names = ["first", "second", "third"][: draw.randint(1, 3)]
+    parts = {"two": {"a": 0.3, "b": 0.7}, "three": {"a": 0.2, "b": 0.3, "c": 0.5}}
+    design["population"]["covariates"] = {name: parts[draw.choice(["two", "three"])] for name in names}
+    factors = draw.sample([*names, "site"], draw.randint(1, len(names) + 1))
+    block = {} if draw.random() < 0.3 else {"block": draw.choice([1, 2, 5, 6, 11])}
+    design["allocation"].pop("block", None)
+    design["allocation"]["realisation"] = draw.choice(
+        [
+            {"kind": "urn", "mass": draw.choice([1, 2, 4.5, 20])},
+            {"kind": "permuted_block"} | block,
+            {"kind": "stratified", "factors": factors} | block,
+            {"kind": "minimisation", "factors": factors, "probability": draw.choice([0.3, 0.8, 1])},
+            {
+                "kind": "minimisation",
+                "factors": factors,
+                "sharpness": draw.choice([0, 0.3, 2]),
+                "imbalance": "variance",
+            },
+            {"kind": "minimisation", "factors": factors, "weights": {factors[0]: draw.choice([0.5, 3])}},
+        ]
+    )
+    return json.dumps(design)
+
+
 def random_design(seed: int) -> str:
     """A design nobody thought of, as YAML (JSON is YAML): every choice is drawn."""
     draw = random.Random(seed)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -95,6 +96,18 @@ class Plan:
         """Looks that there may be at most."""
         return min(len(self.triggers), self.most)
 
+    realisation: str = "quota"
+    """quota or independent (told apart by `block`), permuted_block, urn, stratified or minimisation."""
+    mass: float = 0.0
+    """Of the urn."""
+    factors: tuple[int, ...] = ()
+    """Which of the patient's levels are balanced."""
+    factor_weights: tuple[float, ...] = ()
+    preference: float | None = None
+    """Probability of the arm that minimisation prefers."""
+    sharpness: float | None = None
+    imbalance: str = "range"
+
 
 def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
     """Read the plan off a scenario: its own design, or the benchmark without looks."""
@@ -139,10 +152,12 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         ]
         return Plan(triggers=(), allocation="equal", block=2 * len(names), rules=tuple(final), **common)
     given = scenario.allocation
-    block = 0
-    if given.realisation == "quota":
-        block = given.block if given.block is not None else 2 * len(names)
-        if given.block is None and given.kind == "fixed":  # a multiple of whole parts, at least twice the arms
+    word = given.realisation if isinstance(given.realisation, str) else given.realisation.kind
+    section = None if isinstance(given.realisation, str) else given.realisation
+    block, stated = 0, section.block if hasattr(section, "block") else given.block
+    if word in ("quota", "permuted_block", "stratified"):
+        block = stated if stated is not None else 2 * len(names)
+        if stated is None and given.kind == "fixed":  # a multiple of whole parts, at least twice the arms
             parts = sum(given.ratio.values())
             while parts == int(parts) and block % parts:
                 block += 1
@@ -154,6 +169,17 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         extra = {key: getattr(given, key) for key in ("power", "floor", "ceiling", "control_share")}
     if scenario.looks.kind != "none":
         extra |= waiting_of(scenario.looks)
+    extra["realisation"] = word
+    if word == "urn":
+        extra["mass"] = section.mass if section else 4.0
+    if word in ("stratified", "minimisation"):
+        known = [*scenario.population.covariates, "site"]
+        extra["factors"] = tuple(known.index(name) for name in section.factors)
+    if word == "minimisation":
+        extra["factor_weights"] = tuple(section.weights.get(name, 1.0) for name in section.factors)
+        extra["sharpness"], extra["imbalance"] = section.sharpness, section.imbalance
+        if section.sharpness is None:
+            extra["preference"] = 0.8 if section.probability is None else section.probability
     return Plan(
         triggers=triggers_of(scenario.looks, patients),
         allocation=given.kind,
@@ -221,6 +247,8 @@ class Patients:
     u_arm: Sequence[float]
     u_block: Sequence[float]
     covariate: Sequence[float]
+    levels: Sequence[Sequence[int]]
+    """By patient: the level of each categorical covariate, and last the site."""
     value: Sequence[Sequence[float]]
     """By patient, then arm; oriented."""
     known_at: Sequence[Sequence[float]]
@@ -235,6 +263,10 @@ class Patients:
             cohort.u_arm[replicate].tolist(),
             cohort.u_block[replicate].tolist(),
             cohort.covariates[replicate, :, 0].tolist(),
+            [
+                [*levels, site]
+                for levels, site in zip(cohort.strata[replicate].tolist(), cohort.site[replicate].tolist(), strict=True)
+            ],
             potential.value[replicate, :, :, -1].astype(float).tolist(),
             potential.known_at[replicate, :, :, -1].tolist(),
         )
@@ -347,6 +379,33 @@ def probabilities(
     plan: Plan, control: int, open_arms: list[int], belief: Belief | None, n_enrolled: int
 ) -> list[float]:
     """With which probabilities the next patients are randomised; `belief` None: before the first look."""
+    wanted = wanted_probabilities(plan, control, open_arms, belief, n_enrolled)
+    return whole_patients(wanted, plan.block) if plan.realisation == "permuted_block" else wanted
+
+
+def whole_patients(wanted: list[float], block: int) -> list[float]:
+    """The probabilities as whole patients of a block: the largest remainders get the places that are left.
+
+    Where several remainders are as large and there are not places for all of them, they share the places.
+    """
+    places = [math.floor(block * p + 1e-9) for p in wanted]
+    rest = {arm: block * p - n for arm, (p, n) in enumerate(zip(wanted, places, strict=True)) if block * p - n > 1e-9}
+    left = block - sum(places)
+    given = [float(n) for n in places]
+    while left > 0:
+        largest = max(rest.values())
+        alike = [arm for arm, r in rest.items() if largest - r < 1e-9]
+        for arm in alike:
+            given[arm] += min(1.0, left / len(alike))
+            del rest[arm]
+        left -= len(alike)
+    return [n / block for n in given]
+
+
+def wanted_probabilities(
+    plan: Plan, control: int, open_arms: list[int], belief: Belief | None, n_enrolled: int
+) -> list[float]:
+    """What the allocation rule asks for, before it is rounded to whole patients."""
     answer = [0.0] * plan.n_arms
     if plan.allocation == "equal":
         for arm in open_arms:
@@ -389,18 +448,92 @@ class Randomiser:
     def __init__(self, plan: Plan, patients: Patients, chances: list[float]) -> None:
         self.plan, self.patients = plan, patients
         self.places: dict[int, float] = {}
+        self.lists: dict[tuple[int, ...], tuple[float, list[int]]] = {}
+        """In each stratum: the luck of the block under way, and its free places."""
+        self.dealt: list[int] = []
+        self.promised: list[list[float]] = []
+        """The probabilities under which each patient so far was dealt."""
         self.change(chances)
 
     def change(self, chances: list[float]) -> None:
         """The trial went on from a look: new probabilities, and the next patient begins a new block."""
         self.chances = chances
-        self.places = {}
+        self.places, self.lists = {}, {}
 
     def deal(self, patient: int) -> int:
-        place = self._place(patient)
+        if self.plan.realisation == "urn":
+            arm = self._at(self.patients.u_arm[patient], self._urn())
+        elif self.plan.realisation == "minimisation":
+            arm = self._at(self.patients.u_arm[patient], self._minimised(patient))
+        elif self.plan.realisation == "stratified":
+            arm = self._at(self._place_in_stratum(patient), self.chances)
+        else:
+            arm = self._at(self._place(patient), self.chances)
+        self.dealt.append(arm)
+        self.promised.append(self.chances)
+        return arm
+
+    def _urn(self) -> list[float]:
+        """Chances in proportion to the mass of each arm: its stock and what it is owed, if that is above 0."""
+        mass = []
+        for arm, chance in enumerate(self.chances):
+            owed = math.fsum(then[arm] for then in self.promised) - self.dealt.count(arm)
+            mass.append(max(self.plan.mass * chance + owed, 0.0) if chance > 0 else 0.0)
+        total = math.fsum(mass)
+        return [m / total for m in mass] if total > 1e-9 else self.chances
+
+    def _place_in_stratum(self, patient: int) -> float:
+        stratum = tuple(self.patients.levels[patient][factor] for factor in self.plan.factors)
+        if not self.lists.get(stratum, (0.0, []))[1]:  # the first patient of a block, which is always of full length
+            self.lists[stratum] = (self.patients.u_block[patient], list(range(self.plan.block)))
+        luck, free = self.lists[stratum]
+        place = free.pop(int(self.patients.u_arm[patient] * len(free)))
+        return min((place + luck) / self.plan.block, ALMOST_ONE)
+
+    def _minimised(self, patient: int) -> list[float]:
+        """Chances by the imbalance that each arm would leave in the margins of this patient's factors."""
+        arms = [arm for arm, chance in enumerate(self.chances) if chance > 0]
+        imbalance = {}
+        for candidate in arms:
+            imbalance[candidate] = 0.0
+            for factor, weight in zip(self.plan.factors, self.plan.factor_weights, strict=True):
+                level = self.patients.levels[patient][factor]
+                alike = [
+                    arm for earlier, arm in enumerate(self.dealt) if self.patients.levels[earlier][factor] == level
+                ]
+                alike.append(candidate)
+                scaled = [alike.count(arm) / (len(arms) * self.chances[arm]) for arm in arms]
+                if self.plan.imbalance == "range":
+                    spread = max(scaled) - min(scaled)
+                else:
+                    spread = statistics.variance(scaled) if len(scaled) > 1 else 0.0
+                imbalance[candidate] += weight * spread
+        least = min(imbalance.values())
+        rounding = 1e-9 * max(1.0, least)  # imbalances that differ by less are equal
+        more = {arm: each - least if each - least > rounding else 0.0 for arm, each in imbalance.items()}
+        chances = [0.0] * self.plan.n_arms
+        if self.plan.preference is None:
+            bent = {arm: self.chances[arm] * math.exp(-self.plan.sharpness * more[arm]) for arm in arms}
+            for arm in arms:
+                chances[arm] = bent[arm] / sum(bent.values())
+            return chances
+        best = [arm for arm in arms if more[arm] == 0]
+        for preferred in best:  # which of several it is, chance decides
+            share = self.chances[preferred] / sum(self.chances[arm] for arm in best)
+            others = [arm for arm in arms if arm != preferred]
+            if not others:
+                chances[preferred] += share
+                continue
+            own = max(self.plan.preference, self.chances[preferred])
+            chances[preferred] += share * own
+            for arm in others:
+                chances[arm] += share * (1 - own) * self.chances[arm] / sum(self.chances[a] for a in others)
+        return chances
+
+    def _at(self, place: float, chances: list[float]) -> int:
         below = 0.0
         arm = -1
-        for candidate, chance in enumerate(self.chances):
+        for candidate, chance in enumerate(chances):
             if chance > 0:
                 arm = candidate
                 below += chance
