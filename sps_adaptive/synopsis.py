@@ -15,10 +15,10 @@ from sps_adaptive.decisions import DropArm, Efficacy, Futility
 from sps_adaptive.decisions.rule import Measured
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
+from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population import Poisson, Sites
 from sps_adaptive.scenario import Scenario, TruthSpec
 from sps_adaptive.schedules import Enrolled, NoLooks
-from sps_adaptive.timeline import undisturbed
 from sps_adaptive.words import listed, percent
 
 MANY_PENDING = 1 / 3

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
+from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population.steady import Steady
 from sps_adaptive.scenario import ADAPTIVE, Scenario
 from sps_adaptive.schedules import Assessed, Calendar, Events, NoLooks, ScheduleKind, Several
-from sps_adaptive.timeline import undisturbed
 
 if TYPE_CHECKING:
     from sps_adaptive.contracts import Design
