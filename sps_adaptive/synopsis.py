@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
-from sps_adaptive.decisions import DropArm, Efficacy, Futility
+from sps_adaptive.decisions import DropArm, Efficacy, Futility, Promote
 from sps_adaptive.decisions.rule import Measured
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
@@ -306,7 +306,7 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
 
 
 def _about_decisions(scenario: Scenario) -> Iterator[str]:
-    efficacy = [rule for rule in scenario.decisions if isinstance(rule, Efficacy)]
+    efficacy = [rule for rule in scenario.decisions if isinstance(rule, Efficacy | Promote)]
     if not efficacy:
         yield "There is no efficacy rule: no arm can ever be declared effective."
     if len(efficacy) > 1:
@@ -329,12 +329,12 @@ def _about_decisions(scenario: Scenario) -> Iterator[str]:
                     )
     for number, decision in enumerate(scenario.decisions, start=1):
         levels = decision.probability if isinstance(decision.probability, list) else [decision.probability]
-        if isinstance(decision, Efficacy) and min(levels) < 0.8:
+        if isinstance(decision, Efficacy | Promote) and min(levels) < 0.8:
             yield (
                 f"Rule {number} declares an arm effective when it is better with probability above {min(levels):g} "
                 "only: is this a p-value, or meant for another rule?"
             )
-        if isinstance(decision, Futility | DropArm) and max(levels) > 0.5:
+        if isinstance(decision, Futility | DropArm) and decision.margin <= 0 and max(levels) > 0.5:
             yield (
                 f"Rule {number} ({decision.kind}) gives up although an arm is better with a probability up to "
                 f"{max(levels):g}: is the threshold meant the other way round?"

@@ -204,10 +204,16 @@ def _looks(results: Answer, figures: Figures) -> Table | None:
     """Only the adaptive design has looks."""
     if not results.scenario.n_looks:
         return None
+    from sps_adaptive.contracts import Stop
+    from sps_adaptive.tables import STOP_REASONS
+
+    others = {int(rule.reason) for rule in results.scenario.decisions} - {Stop.EFFICACY, Stop.FUTILITY}
+    reasons = ["efficacy", "futility", *(STOP_REASONS[reason] for reason in sorted(others))]
+    stops = [f"stops for {reasons[0]}, %", *(f"for {reason}, %" for reason in reasons[1:])]
     made = Table(
         "Looks of the adaptive design",
         ["truth", "look"],
-        ["takes place, %", "month", "enrolled", "known", "pending", "stops for efficacy, %", "for futility, %"],
+        ["takes place, %", "month", "enrolled", "known", "pending", *stops],
         "Means among the trials in which the look takes place. Known: outcomes; the other patients are pending or have "
         "dropped out. Stops: of all trials."
         + (f" Some of {results.scenario.n_looks} looks." if results.scenario.n_looks > MANY_LOOKS else "")
@@ -221,8 +227,7 @@ def _looks(results: Answer, figures: Figures) -> Table | None:
                 str(look),
                 rate(get("look_taken", "", look)),
                 *(plain(get(metric, "", look), 1) for metric in ("look_month", "enrolled", "known", "pending")),
-                percent(get("stop_efficacy", "", look)),
-                percent(get("stop_futility", "", look)),
+                *(percent(get(f"stop_{reason}", "", look)) for reason in reasons),
             )
     return made
 

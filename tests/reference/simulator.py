@@ -48,6 +48,9 @@ class Rule:
     probability: tuple[float, ...]
     from_look: int
     then: str = "stop"
+    against: str | float = "control"
+    control_too: bool = False
+    first_control_only: bool = False
 
     def threshold(self, look: int, is_final: bool) -> float:
         """The entry of the look (1 is the first), the last one for the final analysis."""
@@ -104,10 +107,13 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
             tuple(rule.probability) if isinstance(rule.probability, list) else (rule.probability,),
             rule.from_look,
             getattr(rule, "then", "stop"),
+            rule.against,
+            getattr(rule, "control_too", False),
+            getattr(rule, "first_control_only", False),
         )
         for rule in scenario.decisions
     ]
-    margins = [rule.margin for rule in rules if rule.kind == "efficacy"]
+    margins = [rule.margin for rule in rules if rule.kind in ("efficacy", "promote")]
     common = {
         "patients": patients,
         "n_arms": len(names),
@@ -119,9 +125,17 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         common["closes_at"] = scenario.population.closes_at_month * DAYS_PER_MONTH
     if design == "fixed":  # equal, permuted blocks of the default length, only a final analysis
         final = [
-            Rule(rule.kind, rule.margin, rule.probability[-1:], 1, rule.then)
+            Rule(
+                "efficacy" if rule.kind == "promote" else rule.kind,
+                rule.margin,
+                rule.probability[-1:],
+                1,
+                rule.then,
+                rule.against,
+                rule.control_too,
+            )
             for rule in rules
-            if rule.kind != "drop_arm"
+            if rule.kind not in ("drop_arm", "equivalence")
         ]
         return Plan(triggers=(), allocation="equal", block=2 * len(names), rules=tuple(final), **common)
     given = scenario.allocation
@@ -274,6 +288,8 @@ class Seen:
     is_claimed: list[bool]
     meets_efficacy: list[bool]
     """Whether an efficacy rule that was heard found its condition met."""
+    control: int
+    """The arm that the others are compared with after the look."""
     stop: str
     allocation: list[float]
     """Zeros where nobody is randomised any more."""
@@ -327,7 +343,9 @@ def projected(weights: dict[int, float], shared: float, floor: float, ceiling: f
     return shares(high)
 
 
-def probabilities(plan: Plan, open_arms: list[int], belief: Belief | None, n_enrolled: int) -> list[float]:
+def probabilities(
+    plan: Plan, control: int, open_arms: list[int], belief: Belief | None, n_enrolled: int
+) -> list[float]:
     """With which probabilities the next patients are randomised; `belief` None: before the first look."""
     answer = [0.0] * plan.n_arms
     if plan.allocation == "equal":
@@ -338,13 +356,13 @@ def probabilities(plan: Plan, open_arms: list[int], belief: Belief | None, n_enr
         for arm in open_arms:
             answer[arm] = plan.ratio[arm] / sum(plan.ratio[a] for a in open_arms)
         return answer
-    others = [arm for arm in open_arms if arm != plan.control]
+    others = [arm for arm in open_arms if arm != control]
     if belief is None:
         weight = dict.fromkeys(open_arms, 1.0)
     else:
         best = dict(belief.best(open_arms))
-        if plan.control_share == "matched":
-            best[plan.control] = max(best[arm] for arm in others)
+        if plan.control_share == "matched" and control in open_arms:
+            best[control] = max(best[arm] for arm in others)
             total = sum(best.values())
             best = {arm: p / total for arm, p in best.items()}
         power = n_enrolled / (2 * plan.patients) if plan.power == "n/2N" else float(plan.power)
@@ -354,9 +372,11 @@ def probabilities(plan: Plan, open_arms: list[int], belief: Belief | None, n_enr
         own = 1 / (1 + math.sqrt(len(others)))
     elif isinstance(plan.control_share, float):
         own = plan.control_share
+    if control not in open_arms:  # it has left, and needs no protection
+        own = None
     if own is not None:
-        answer[plan.control] = own
-        del weight[plan.control]
+        answer[control] = own
+        del weight[control]
     shares = projected(weight, 1 - (own or 0.0), plan.floor, plan.ceiling)
     for arm, share in shares.items():
         answer[arm] = share
@@ -431,7 +451,8 @@ class _Trial:
         self.next_comes = math.inf
         """Day on which the next patient comes, as things stand."""
         self.queue: list[tuple[float, int, int]] = []
-        self.randomiser = Randomiser(plan, patients, probabilities(plan, self._open(), None, 0))
+        self.control = plan.control
+        self.randomiser = Randomiser(plan, patients, probabilities(plan, plan.control, self._open(), None, 0))
 
     def run(self) -> Trial:
         self._expect_patient(0)
@@ -529,7 +550,7 @@ class _Trial:
         return [arm for arm, is_open in enumerate(self.open) if is_open]
 
     def _experimental(self, arms: list[int]) -> list[int]:
-        return [arm for arm in arms if arm != self.plan.control]
+        return [arm for arm in arms if arm != self.control]
 
     def _analyse(self) -> Belief:
         known = [
@@ -549,42 +570,105 @@ class _Trial:
         belief = self._analyse()
         was_open = self._open()
         heard: list[tuple[int, int, float, float]] = []
-        for position, rule in enumerate(self.plan.rules):
-            if number < rule.from_look:
-                continue
-            threshold = rule.threshold(number, is_final=False)
-            chance = {}
-            for arm in self._experimental(self._open()):
-                chance[arm] = belief.better(arm, self.plan.control, rule.margin)
-                heard.append((position, arm, chance[arm], threshold))
-            if rule.kind == "drop_arm":
-                for arm, p in chance.items():
-                    if threshold - p > TIE:
-                        self.open[arm] = False
-            elif rule.kind == "efficacy":
-                found = [arm for arm, p in chance.items() if p - threshold > TIE]
-                self.claimed += found
-                if found and rule.then == "stop":
-                    self.stop = "efficacy"
-                elif found:
-                    for arm in found:
-                        self.open[arm] = False
-            elif chance and all(threshold - p > TIE for p in chance.values()):
-                self.stop = "futility"
-            if self.stop != "none":
-                break
+        meets: set[int] = set()
+        self.reason = "futility"
+        while self._ask(number, belief, heard, meets):  # all rules once more, with the new control
+            pass
+        if self.stop == "none" and self.control not in self._open() and len(self._open()) == 1:
+            meets |= set(self._open())  # it has outlived the control
+            self.claimed += self._open()
+            self.stop = "efficacy"
         if self.stop == "none" and not self._experimental(self._open()):
-            self.stop = "efficacy" if self.claimed else "futility"
+            self.stop = "efficacy" if self.claimed else self.reason
         chances = [0.0] * self.plan.n_arms
         if self.stop != "none":
             self.stop_look, self.stop_day, self.open_before_stop = number, day, was_open
         else:
-            chances = probabilities(self.plan, self._open(), belief, len(self.arm))
+            chances = probabilities(self.plan, self.control, self._open(), belief, len(self.arm))
             self.randomiser.change(chances)
             if self.plan.pause is not None:
                 self.pauses.append(day - paused_on)
                 self._expect_patient(len(self.arm))
-        self.seen.append(self._report(number, day, belief, heard, chances, self._open()))
+        self.seen.append(self._report(number, day, belief, heard, meets, chances, self._open()))
+
+    def _ask(self, number: int, belief: Belief, heard: list[tuple[int, int, float, float]], meets: set[int]) -> bool:
+        """Ask the rules in order, until one stops the trial or promotes an arm; return whether one was promoted."""
+        for position, rule in enumerate(self.plan.rules):
+            moved = self.control != self.plan.control
+            if number < rule.from_look or (rule.first_control_only and moved):
+                continue
+            threshold = rule.threshold(number, is_final=False)
+            chance = self._chances(position, rule, belief, self._open(), threshold, heard)
+            low = [arm for arm, p in chance.items() if threshold - p > TIE]
+            high = [arm for arm, p in chance.items() if p - threshold > TIE]
+            if rule.kind == "drop_arm":
+                while low:
+                    if rule.against == "best":  # the best never leaves
+                        best = belief.best(self._open())
+                        low = [arm for arm in low if best[arm] < max(best.values())]
+                    for arm in low:
+                        self._close(arm, "futility")
+                    if rule.against != "best" or not low:
+                        break
+                    chance = self._chances(position, rule, belief, self._open(), threshold, heard)
+                    low = [arm for arm, p in chance.items() if threshold - p > TIE]
+            elif rule.kind == "equivalence":
+                if rule.then == "close_arm":
+                    for arm in high:
+                        self._close(arm, "equivalence")
+                elif chance and len(high) == len(chance):
+                    self.stop = "equivalence"
+            elif rule.kind == "promote":
+                if high:
+                    winner = max(high, key=lambda arm: belief.better(arm, self.control, 0.0))
+                    meets.add(winner)
+                    self.claimed.append(winner)
+                    self.open[self.control] = False
+                    self.control = winner
+                    return True
+            elif rule.kind == "efficacy":
+                meets |= set(high)
+                self.claimed += high
+                if high and rule.then == "stop":
+                    self.stop = "efficacy"
+                elif high:
+                    for arm in high:
+                        self._close(arm, "futility")
+            elif chance and len(low) == len(chance):
+                self.stop = "futility"
+            if self.stop != "none":
+                break
+        return False
+
+    def _close(self, arm: int, reason: str) -> None:
+        self.open[arm] = False
+        self.reason = reason
+
+    def _chances(
+        self,
+        position: int,
+        rule: Rule,
+        belief: Belief,
+        there: list[int],
+        threshold: float,
+        heard: list[tuple[int, int, float, float]],
+        control: int | None = None,
+    ) -> dict[int, float]:
+        """What a rule compares with its threshold, for each arm that it is about."""
+        control = self.control if control is None else control
+        arms = there if rule.control_too else [arm for arm in there if arm != control]
+        if rule.against == "best":
+            best = belief.best(there)
+            chance = {arm: best[arm] for arm in arms}
+        elif rule.kind == "equivalence":
+            chance = {
+                arm: belief.better(arm, control, -rule.margin) - belief.better(arm, control, rule.margin)
+                for arm in arms
+            }
+        else:
+            chance = {arm: belief.better(arm, control, rule.margin) for arm in arms}
+        heard += [(position, arm, p, threshold) for arm, p in chance.items()]
+        return chance
 
     def _final(self) -> Trial:
         stopped = self.stop != "none"
@@ -593,21 +677,22 @@ class _Trial:
             day = max(day, self.plan.closes_at)
         number = self.plan.n_looks + 1
         belief = self._analyse()
-        judged = self.open_before_stop if stopped else self._open()
-        judged = self._experimental(sorted({*judged, *self.claimed}))
+        judged = sorted({*(self.open_before_stop if stopped else self._open()), *self.claimed})
         heard: list[tuple[int, int, float, float]] = []
         would_claim: set[int] = set()
         is_futile = False
         for position, rule in enumerate(self.plan.rules):
-            if rule.kind == "drop_arm":
+            if rule.kind in ("drop_arm", "equivalence"):
                 continue
             threshold = rule.threshold(number, is_final=True)
-            chance = {arm: belief.better(arm, self.plan.control, rule.margin) for arm in judged}
-            heard += [(position, arm, p, threshold) for arm, p in chance.items()]
-            if rule.kind == "efficacy":
-                would_claim |= {arm for arm, p in chance.items() if p - threshold > TIE}
-            else:
+            chance = self._chances(position, rule, belief, judged, threshold, heard)
+            if rule.kind == "futility":
                 is_futile = is_futile or bool(chance and all(threshold - p > TIE for p in chance.values()))
+                continue
+            would_claim |= {arm for arm, p in chance.items() if p - threshold > TIE}
+            if self.control != self.plan.control:  # are those declared effective still better than the first control?
+                chance = self._chances(position, rule, belief, judged, threshold, heard, self.plan.control)
+                would_claim |= {arm for arm, p in chance.items() if arm in self.claimed and p - threshold > TIE}
         is_futile = is_futile and not would_claim
         if stopped and self.claimed:
             outcome = "success, then futility" if is_futile else "early success"
@@ -620,7 +705,7 @@ class _Trial:
         mean = belief.mean()
         selected = max(sorted(self.claimed), key=lambda arm: mean[arm]) if self.claimed else -1
         nobody = [0.0] * self.plan.n_arms
-        final = self._report(number, day, belief, heard, nobody, [self.plan.control, *judged])
+        final = self._report(number, day, belief, heard, would_claim, nobody, judged)
         arms = self.arm + [-1] * (self.plan.patients - len(self.arm))
         decision_day = self.stop_day if stopped else day
         return Trial(arms, self.seen, final, self.stop, self.stop_look, decision_day, outcome, selected)
@@ -631,6 +716,7 @@ class _Trial:
         day: float,
         belief: Belief,
         heard: list[tuple[int, int, float, float]],
+        meets: set[int],
         chances: list[float],
         among: list[int],
     ) -> Seen:
@@ -638,10 +724,6 @@ class _Trial:
         arms = range(plan.n_arms)
         by_arm = {arm: [p for p in self.known if self.arm[p] == arm] for arm in arms}
         best = belief.best(among)
-        meets = [False] * plan.n_arms
-        for position, arm, p, threshold in heard:
-            if plan.rules[position].kind == "efficacy" and p - threshold > TIE:
-                meets[arm] = True
         return Seen(
             number=number,
             day=day,
@@ -659,7 +741,8 @@ class _Trial:
             prob_best=[best.get(arm, 0.0) for arm in arms],
             is_open=list(self.open),
             is_claimed=[arm in self.claimed for arm in arms],
-            meets_efficacy=meets,
+            meets_efficacy=[arm in meets for arm in arms],
+            control=self.control,
             stop=self.stop,
             allocation=list(chances),
             heard=heard,
