@@ -84,6 +84,8 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
         found.append(
             f"it has {scenario.population.patients:,} patients: weights of more than {MOST_PATIENTS:,} overflow"
         )
+    if scenario.designs()[ADAPTIVE].spans is not None:
+        found.append("arms open or close in the course of the trial by its protocol")
     if closing := _about_closing(scenario):
         found.append(closing)
     if isinstance(scenario.looks, NoLooks) or found:
