@@ -15,11 +15,11 @@ from sps_adaptive.decisions import DropArm, Efficacy, Futility, Promote
 from sps_adaptive.decisions.rule import Measured
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
+from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population import Poisson, Sites
 from sps_adaptive.realisation import Minimisation, PermutedBlock, Stratified
 from sps_adaptive.scenario import Scenario, TruthSpec
 from sps_adaptive.schedules import Enrolled, NoLooks
-from sps_adaptive.timeline import undisturbed
 from sps_adaptive.words import listed, percent
 
 MANY_PENDING = 1 / 3

@@ -13,10 +13,11 @@ import numpy as np
 
 from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Spans, Stop
 from sps_adaptive.openings import changes, has_opened, is_coming, spans, takes
+from sps_adaptive.pauses import closed, enrolment_ends, next_look
 from sps_adaptive.posteriors.remembered import Remembered
 from sps_adaptive.realisation.balance import covariate_imbalance
 from sps_adaptive.tables import LookRecord, TrialRecord
-from sps_adaptive.timeline import closed, cut, enrolment_ends, last_day, n_enrolled_by, next_look, pick
+from sps_adaptive.timeline import cut, last_day, n_enrolled_by, pick
 from sps_adaptive.verdicts import Decision, allocate, decide, judge, outcome_of
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
     state, end = start(design, cohort), np.empty(0)
     records = []
     for index in range(design.schedule.n_looks(design.patients)):
-        came, looked = cohort, state.looked
+        came, outcome = cohort, pick(potential, state.arm)
         day, cohort, potential, outcome = next_look(
-            design.schedule, index, cohort, potential, state.arm, looked, design.closes_at
+            design.schedule, index, cohort, potential, outcome, state.looked, design.closes_at
         )
         if index == 0 or cohort is not came or potential.known_at.shape[2] > 1:  # otherwise the same at every look
             coming, closed_on = enrolment_ends(cohort, design.closes_at)

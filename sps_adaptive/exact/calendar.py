@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
+from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population.steady import Steady
 from sps_adaptive.scenario import ADAPTIVE, Scenario
 from sps_adaptive.schedules import Assessed, Calendar, Events, NoLooks, ScheduleKind, Several
-from sps_adaptive.timeline import undisturbed
 
 if TYPE_CHECKING:
     from sps_adaptive.contracts import Design
@@ -85,7 +85,7 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
             f"it has {scenario.population.patients:,} patients: weights of more than {MOST_PATIENTS:,} overflow"
         )
     if scenario.is_platform:
-        found.append("arms open or close by the protocol while the trial enrols")
+        found.append("arms open or close in the course of the trial by its protocol")
     if closing := _about_closing(scenario):
         found.append(closing)
     if (realisation := scenario.allocation.realisation_kind()).remembers:

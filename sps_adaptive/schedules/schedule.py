@@ -11,6 +11,7 @@ from pydantic import Field
 from sps_adaptive.arrays import nth_days
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Outcome
 from sps_adaptive.part import Part
+from sps_adaptive.pauses import all_settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,11 +116,7 @@ class Schedule(Part):
             return due
         if isinstance(self.pause, Pause):
             return due + self.pause.months * DAYS_PER_MONTH
-        from sps_adaptive.timeline import last_day, n_enrolled_by
-
-        comes = np.isfinite(due)
-        enrolled = np.where(comes, n_enrolled_by(due, cohort), 0)
-        return np.maximum(due, last_day(cohort, outcome, enrolled))
+        return all_settled(due, cohort, outcome)
 
     def words(self, patients: int) -> str:
         """Return in plain English when the looks are; nothing if there are none."""

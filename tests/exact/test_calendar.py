@@ -231,6 +231,9 @@ AGAINST = {
                            "as their visit window falls"),
     "dropouts, after the last patient": (trial(CALENDAR, month=6, lost=0.1),
                                          "a look after the last patient may or may not take place"),
+    "an arm that closes early": (
+        remade(trial(ENROLLED), arms={"arm 0": {"control": True}, "arm 1": {"closes": {"patient": 9}}}),
+        "arms open or close in the course of the trial"),
     "events": (trial({"kind": "events", "at": [3]}), "at the n-th event is random"),
     "events among others": (trial({"kind": "several", "of": [ENROLLED, {"kind": "events", "at": [3]}]}, month=3),
                             "at the n-th event is random"),
