@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from sps_adaptive.allocation import AllocationKind, Equal, Fixed
-from sps_adaptive.allocation.bounded import Bounded
+from sps_adaptive.allocation import AllocationKind, Equal
+from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import AllocationRule, Dealer, Design
 from sps_adaptive.decisions import DecisionKind, DropArm, Efficacy, Predictive
 from sps_adaptive.endpoints import Continuous, EndpointKind
@@ -174,7 +174,7 @@ class Scenario(Part):
         }
 
     def _allocation(self) -> AllocationRule:
-        return self.allocation.bind(self.arm_names) if isinstance(self.allocation, Fixed) else self.allocation
+        return self.allocation.bind(self.arm_names)
 
     def _dealer(self, allocation: AllocationKind) -> Dealer:
         return allocation.dealer(len(self.arms))
@@ -243,10 +243,8 @@ class Scenario(Part):
             yield from _below(("population", "accrual"), self.population.accrual.problems())
         looks = self.looks.problems(patients)
         yield from _below(("looks",), looks)
-        if isinstance(self.allocation, Bounded):
-            yield from _below(("allocation",), self.allocation.problems(len(self.arms)))
-        if isinstance(self.allocation, Fixed):
-            yield from self._arms_stated(("allocation", "ratio"), self.allocation.ratio)
+        setting = Setting(self.arm_names, None if looks else self.n_looks, self.endpoint.kind == "binary")
+        yield from _below(("allocation",), self.allocation.problems(setting))
         if not looks:  # otherwise the number of looks means nothing
             for position, rule in enumerate(self.decisions):
                 if self.endpoint.kind == "binary" and abs(rule.margin) >= 1:

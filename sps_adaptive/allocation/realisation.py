@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from sps_adaptive.contracts import Cohort, Dealer
+from sps_adaptive.contracts import AllocationRule, Cohort, Dealer
 from sps_adaptive.part import Part
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
-    from sps_adaptive.contracts import Array
+    from sps_adaptive.contracts import Array, Look
+
+
+Problems = list[tuple[tuple[str | int, ...], str, str]]
+"""What cannot be, as (path below the allocation, message, hint)."""
+
+
+class Setting(NamedTuple):
+    """What a rule must know of a trial to say whether it has a place in it."""
+
+    arms: tuple[str, ...]
+    n_looks: int | None
+    """Looks before the final analysis; None where they are ill-defined themselves."""
+    is_binary: bool
+    """Whether the endpoint is yes or no."""
 
 
 class Blocks(NamedTuple):
@@ -38,6 +52,8 @@ class Realised(Part):
     for, rounded up or down at random, so that it is right on average.
     """
 
+    learns: ClassVar[bool] = False
+
     realisation: Literal["quota", "independent"] = "quota"
     """`quota`: randomisation blocks that follow the probabilities as closely as whole patients allow
     (permuted blocks, where they divide evenly); `independent`: a draw for each patient."""
@@ -48,6 +64,26 @@ class Realised(Part):
     def counts_enrolled(self) -> bool:
         """Whether the probabilities depend on the patients enrolled on each arm; most rules ask for outcomes only."""
         return False
+
+    def bound_to_size(self) -> str | None:
+        """Return what makes this another rule in a trial with more patients, in a word; None if nothing does."""
+        return None
+
+    def bind(self, arms: tuple[str, ...]) -> AllocationRule:
+        """Return the rule for a trial with these arms; most rules do not ask for their names."""
+        return self
+
+    def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
+        """Return the probabilities before any look."""
+        raise NotImplementedError
+
+    def probabilities(self, look: Look) -> Float[Array, "R A"]:
+        """Return the probabilities after a look: rows sum to 1, closed arms get 0."""
+        raise NotImplementedError
+
+    def problems(self, setting: Setting) -> Problems:
+        """Return what cannot be about the rule in a trial."""
+        return []
 
     def block_length(self, n_arms: int) -> int:
         """Return the length of a randomisation block; 0 for independent draws."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sps_adaptive.allocation import Thompson
 from tests.allocation.test_bounds import control_first_twin
+from tests.allocation.settings import setting
 from tests.contracts.fakes import FakePosterior, a_look, look_at_best
 
 BEST = [0.1, 0.7, 0.2]
@@ -101,7 +102,7 @@ def test_rows_sum_to_1_within_bounds_and_closed_arms_get_nothing(weights, power,
     rivals = arms if share in (None, "matched") else arms - 1
     floor, ceiling = low * left / rivals * 0.999, left / rivals + high * (1 - left / rivals)
     rule = Thompson(kind="thompson", power=power, floor=floor, ceiling=ceiling, control_share=share)
-    assert rule.problems(arms) == []
+    assert rule.problems(setting(arms)) == []
     best = np.where(is_open, np.array(weights) + 1e-9, 0)
     found = probabilities(
         best / best.sum(), is_open=is_open, power=power, floor=floor, ceiling=ceiling, control_share=share
@@ -131,7 +132,7 @@ def test_rows_sum_to_1_within_bounds_and_closed_arms_get_nothing(weights, power,
     ],
 )
 def test_bounds_that_cannot_be_kept_are_problems(given, arms, path):
-    assert (path,) in [where for where, _, _ in Thompson(kind="thompson", **given).problems(arms)]
+    assert (path,) in [where for where, _, _ in Thompson(kind="thompson", **given).problems(setting(arms))]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_bounds_that_cannot_be_kept_are_problems(given, arms, path):
 )
 def test_bounds_that_can_just_be_kept_are_not(given, arms):
     rule = Thompson(kind="thompson", **given)
-    assert rule.problems(arms) == []
+    assert rule.problems(setting(arms)) == []
     start = rule.start(np.ones((1, arms), bool), 0)
     assert abs(start.sum() - 1) < 1e-12
 
