@@ -97,10 +97,11 @@ class InformationWeighted(Bounded):
     def problems(self, setting: Setting) -> Problems:
         """Return bounds that cannot be kept, and a smallest share that contradicts them."""
         found = super().problems(setting)
-        equal = self.start(np.ones((1, len(setting.arms)), bool), 0)[0, 1]
+        share = self._control_share_alone(len(setting.arms) - 1)
+        equal = 1 / len(setting.arms) if share is None else (1 - share) / (len(setting.arms) - 1)
         if self.floor > 0 and self.zero_out > 0:
             found.append((("zero_out",), "shares below the floor do not exist", "leave out zero_out, or the floor"))
-        elif self.zero_out > equal:
+        elif self.zero_out > equal + 1e-12:
             found.append(
                 (
                     ("zero_out",),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import numpy as np
 from pydantic import Field
-from scipy.special import expit, logit
 
 from sps_adaptive.allocation.bounded import Bounded, Probability
 from sps_adaptive.allocation.bounds import share_equally
@@ -56,6 +55,8 @@ class NullHypothesis(Bounded):
 
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return the average of equal randomisation and Thompson sampling."""
+        from scipy.special import expit, logit
+
         if self.effect_sd is None:
             log_bayes = cast(ProportionPosterior, look.posterior).log_bayes_factor_equal(look.is_open)
             best = look.posterior.prob_best(look.is_open)
