@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.allocation.realisation import Problems, Setting
-from sps_adaptive.allocation.targets import WORDS, Target, needs_rates, proportions, target
+from sps_adaptive.allocation.targets import KNOWS_SD, WORDS, Target, needs_rates, proportions, target
 from sps_adaptive.contracts import Look
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class DoublyAdaptive(Bounded):
     def counts_enrolled(self) -> bool:
         """Whether the probabilities depend on the patients enrolled on each arm."""
         return self.gamma > 0 or super().counts_enrolled
+
+    def bound_to_scale(self) -> str | None:
+        """Return what ties the probabilities to the unit of the endpoint: the guess of a standard deviation."""
+        return f"{self.kind} allocation {KNOWS_SD}" if self.target == "neyman" else None
 
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return the target, corrected."""

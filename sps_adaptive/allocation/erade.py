@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.allocation.realisation import Problems, Setting
-from sps_adaptive.allocation.targets import WORDS, Target, needs_rates, proportions, target
+from sps_adaptive.allocation.targets import KNOWS_SD, WORDS, Target, needs_rates, proportions, target
 from sps_adaptive.arrays import above, below
 from sps_adaptive.contracts import Look
 
@@ -49,6 +49,10 @@ class Erade(Bounded):
     def counts_enrolled(self) -> bool:
         """Whether the probabilities depend on the patients enrolled on each arm; they always do."""
         return True
+
+    def bound_to_scale(self) -> str | None:
+        """Return what ties the probabilities to the unit of the endpoint: the guess of a standard deviation."""
+        return f"{self.kind} allocation {KNOWS_SD}" if self.target == "neyman" else None
 
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return the probabilities: what arms beyond their target give up goes to those that are short of it."""

@@ -53,6 +53,10 @@ class Mixture(Realised):
         """Return what ties any of the rules to a number of patients."""
         return next((bound for part in self.rules if (bound := part.rule.bound_to_size())), None)
 
+    def bound_to_scale(self) -> str | None:
+        """Return what ties the probabilities of any of the rules to the unit of the endpoint."""
+        return next((bound for part in self.rules if (bound := part.rule.bound_to_scale())), None)
+
     def problems(self, setting: Setting) -> Problems:
         """Return what cannot be about each of the rules, and realisations that would have no effect."""
         found: Problems = []

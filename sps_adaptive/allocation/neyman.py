@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from sps_adaptive.allocation.bounded import Bounded
-from sps_adaptive.allocation.targets import WORDS, target
+from sps_adaptive.allocation.targets import KNOWS_SD, WORDS, target
 from sps_adaptive.contracts import Look
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class Neyman(Bounded):
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return the estimated standard deviations."""
         return target("neyman", look)
+
+    def bound_to_scale(self) -> str | None:
+        """Return what ties the probabilities to the unit of the endpoint: the guess of a standard deviation."""
+        return f"{self.kind} allocation {KNOWS_SD}"
 
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are."""

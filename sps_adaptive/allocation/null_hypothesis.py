@@ -66,6 +66,12 @@ class NullHypothesis(Bounded):
         equal = expit(logit(self.prior_of_equality) + log_bayes)[:, None]
         return equal * share_equally(look.is_open) + (1 - equal) * best
 
+    def bound_to_scale(self) -> str | None:
+        """Return what ties the probabilities to the unit of the endpoint: the prior of its effects."""
+        if self.effect_sd is None:
+            return None
+        return f"The prior standard deviation of the effects, {self.effect_sd:g}, has the unit of the score."
+
     def problems(self, setting: Setting) -> Problems:
         """Return bounds that cannot be kept, and an endpoint without a prior of its effects."""
         found = super().problems(setting)

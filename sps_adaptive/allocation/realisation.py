@@ -69,6 +69,10 @@ class Realised(Part):
         """Return what makes this another rule in a trial with more patients, in a word; None if nothing does."""
         return None
 
+    def bound_to_scale(self) -> str | None:
+        """Return what ties the probabilities to the unit of a continuous endpoint, in a sentence; None if nothing."""
+        return None
+
     def bind(self, arms: tuple[str, ...]) -> AllocationRule:
         """Return the rule for a trial with these arms; most rules do not ask for their names."""
         return self

@@ -24,6 +24,9 @@ WORDS = {
 }
 """What the shares of each target are in proportion to."""
 
+KNOWS_SD = "compares standard deviations, and of an arm with too few outcomes it has only the stated one."
+"""Why a rule depends on the unit of the endpoint, where an analysis is improper."""
+
 
 def target(name: Target, look: Look) -> Float[Array, "R A"]:
     """Return the shares of the open arms that a target asks for; rows sum to 1."""

@@ -229,6 +229,8 @@ def _reasons(scenario: Scenario) -> Iterator[str]:
             )
     if isinstance(model, Ancova) and model.slope.mean != 0:
         yield f"The prior mean of the slope, {model.slope.mean:g}, has the unit of the score: only 0 has no scale."
+    if bound := scenario.allocation.bound_to_scale():
+        yield bound
     for place, rule in enumerate(scenario.decisions, start=1):
         if rule.margin != 0:
             yield f"Rule {place} ({rule.kind}) has a margin of {rule.margin:g}, which has the unit of the score."

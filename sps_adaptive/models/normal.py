@@ -115,7 +115,8 @@ class BoundNormal:
         if self.variance == "arm_specific":
             scale, df = pooled_variance(spread, gained, self.sd, self.sd_patients, vague)
             own = own_variance(patients, vague / scale)
-            return StudentPosterior(location, np.sqrt(scale * own), df, np.sqrt(scale))
+            stated = self.sd_patients + gained < LEAST_DF  # nothing is known of the spread but the guess
+            return StudentPosterior(location, np.sqrt(scale * own), df, np.where(stated, self.sd, np.sqrt(scale)))
         scale, df = pooled_variance(spread.sum(axis=1), gained.sum(axis=1), self.sd, self.sd_patients, vague[:, 0])
         own = own_variance(patients, vague / scale[:, None])
         return JointStudentPosterior(location, own, np.zeros_like(own), scale, df)

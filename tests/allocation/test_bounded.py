@@ -139,26 +139,3 @@ def test_a_ceiling_that_leaves_no_place_for_everybody_is_the_equal_share():
     np.testing.assert_allclose(found, [0.5, 0.5, 0], atol=1e-12)
     found = probabilities(is_open=[[True, True, False]], ceiling=0.4, control_share=0.3)
     np.testing.assert_allclose(found, [0.3, 0.7, 0], atol=1e-12)
-
-
-# ------------------------------------------------------------------------------------------ powers by look
-
-
-@pytest.mark.parametrize("k, power", [(0, 0), (1, 0.5), (2, 1)])
-def test_each_look_has_its_power(k, power):
-    listed = Thompson(kind="thompson", power=[0, 0.5, 1])
-    found = listed.probabilities(look_at_best(BEST, k=k, n_looks=3))
-    np.testing.assert_array_equal(found, Thompson(kind="thompson", power=power).probabilities(look_at_best(BEST)))
-
-
-@pytest.mark.parametrize("n_looks, fits", [(3, True), (2, False), (4, False), (0, False), (None, True)])
-def test_powers_are_as_many_as_looks(n_looks, fits):
-    found = Thompson(kind="thompson", power=[0, 0.5, 1]).problems(setting(3, n_looks))
-    assert paths(found) == ([] if fits else [("power",)])
-    assert fits or found[0][1] == f"3 powers for {n_looks} looks"
-
-
-def test_powers_by_look_belong_to_one_number_of_patients():
-    assert Thompson(kind="thompson", power=[1, 1]).bound_to_size() == "powers look by look"
-    assert Thompson(kind="thompson").bound_to_size() == "power: n/2N"
-    assert rule().bound_to_size() is None

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sps_adaptive.allocation import Thompson
 from tests.allocation.test_bounds import control_first_twin
-from tests.allocation.settings import setting
+from tests.allocation.settings import paths, setting
 from tests.contracts.fakes import FakePosterior, a_look, look_at_best
 
 BEST = [0.1, 0.7, 0.2]
@@ -197,3 +197,24 @@ def test_the_answer_of_the_posterior_is_left_alone(power, share):
     look = a_look(Remembering(best), np.ones((2, 3), bool))
     found = Thompson(kind="thompson", power=power, control_share=share, floor=0.2).probabilities(look)
     assert found is not best and best.tolist() == [BEST, [0.0, 1.0, 0.0]]
+
+
+
+@pytest.mark.parametrize("k, power", [(0, 0), (1, 0.5), (2, 1)])
+def test_each_look_has_its_power(k, power):
+    listed = Thompson(kind="thompson", power=[0, 0.5, 1])
+    found = listed.probabilities(look_at_best(BEST, k=k, n_looks=3))
+    np.testing.assert_array_equal(found, Thompson(kind="thompson", power=power).probabilities(look_at_best(BEST)))
+
+
+@pytest.mark.parametrize("n_looks, fits", [(3, True), (2, False), (4, False), (0, False), (None, True)])
+def test_powers_are_as_many_as_looks(n_looks, fits):
+    found = Thompson(kind="thompson", power=[0, 0.5, 1]).problems(setting(3, n_looks))
+    assert paths(found) == ([] if fits else [("power",)])
+    assert fits or found[0][1] == f"3 powers for {n_looks} looks"
+
+
+def test_powers_by_look_belong_to_one_number_of_patients():
+    assert Thompson(kind="thompson", power=[1, 1]).bound_to_size() == "powers look by look"
+    assert Thompson(kind="thompson").bound_to_size() == "power: n/2N"
+    assert Thompson(kind="thompson", power=1).bound_to_size() is None
