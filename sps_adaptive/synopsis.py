@@ -73,7 +73,10 @@ def expected_looks(scenario: Scenario) -> list[ExpectedLook]:
 
 def defaults(scenario: Scenario) -> list[str]:
     """Return every default that the scenario relies on, as `path = value`."""
-    found = [f"{_words(path)} = {_plain(value)}" for path, value in _unset(scenario, ())]
+    unset = [(path, value) for path, value in _unset(scenario, ()) if path[-2:] != ("rule", "realisation")]
+    found = [
+        f"{_words(path)} = {_plain(value)}" for path, value in unset
+    ]  # a mixture's rules are not dealt by themselves
     if scenario.allocation.realisation == "quota" and scenario.allocation.block is None:
         found.append(f"allocation.block = {scenario.allocation.block_length(len(scenario.arms))}")
     return found
@@ -254,8 +257,8 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
             )
         if isinstance(rule, PlayTheWinner) and rule.urn < 5 * rule.beta and rule.floor == 0 and rule.burn_in is None:
             yield (
-                f"An urn of {rule.urn:g} and {rule.beta:g} for each outcome can be all but decided by its first patients: "
-                "so it was in the first ECMO trial, 11 patients to 1. Set a larger urn, a floor or a burn_in."
+                f"An urn of {rule.urn:g} and {rule.beta:g} for each outcome can be all but decided by its first "
+                "patients: so it was in the first ECMO trial, 11 patients to 1. Set a larger urn, a floor or a burn_in."
             )
         if isinstance(rule, DoublyAdaptive | Erade) and (most := _most_between_looks(scenario)) > 10:
             yield (
@@ -264,8 +267,8 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
             )
         if isinstance(rule, Erade) and block:
             yield (
-                f"In blocks of {block}, erade's two probabilities leave little to chance: who knows the counts can guess "
-                "much of a block. Use realisation: independent."
+                f"In blocks of {block}, erade's two probabilities leave little to chance: who knows the counts can "
+                "guess much of a block. Use realisation: independent."
             )
     if rule.bind(scenario.arm_names).learns and scenario.n_looks == 0:
         yield "The rule can never adapt: there is no look before the final analysis."

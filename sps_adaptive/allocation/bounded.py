@@ -37,10 +37,6 @@ class Bounded(Realised):
     learns: ClassVar[bool] = True
     may_be_certain: ClassVar[bool] = True
     """Whether probabilities can come near 0 or 1 without a floor."""
-    costs_power: ClassVar[bool] = True
-    """Whether two arms compared by this rule tend to need more patients than with equal randomisation."""
-    protects_control: ClassVar[bool] = False
-    """Whether the control gets its patients even where it looks bad, without a share of its own."""
 
     floor: Probability = 0.0
     """Smallest probability of an open arm."""
@@ -57,6 +53,16 @@ class Bounded(Realised):
     def counts_enrolled(self) -> bool:
         """Whether the probabilities depend on the patients enrolled on each arm."""
         return self.burn_in_per_arm is not None
+
+    @property
+    def protects_control(self) -> bool:
+        """Whether the control gets its patients even where it looks bad, without a share of its own."""
+        return False
+
+    @property
+    def costs_power(self) -> bool:
+        """Whether two arms compared by this rule tend to need more patients than with equal randomisation."""
+        return True
 
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return what the probabilities are in proportion to: not negative; closed arms are not asked for."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.allocation.realisation import Problems, Setting
-from sps_adaptive.allocation.targets import KNOWS_SD, WORDS, Target, needs_rates, proportions, target
+from sps_adaptive.allocation.targets import WORDS, Target, compares_sds, needs_rates, proportions, target
 from sps_adaptive.contracts import Look
 
 if TYPE_CHECKING:
@@ -47,9 +47,19 @@ class DoublyAdaptive(Bounded):
         """Whether the probabilities depend on the patients enrolled on each arm."""
         return self.gamma > 0 or super().counts_enrolled
 
+    @property
+    def protects_control(self) -> bool:
+        """Whether the control gets its patients even where it looks bad, without a share of its own."""
+        return self.target != "rsihr"
+
+    @property
+    def costs_power(self) -> bool:
+        """Whether two arms compared by this rule tend to need more patients than with equal randomisation."""
+        return self.target == "rsihr"
+
     def bound_to_scale(self) -> str | None:
         """Return what ties the probabilities to the unit of the endpoint: the guess of a standard deviation."""
-        return f"{self.kind} allocation {KNOWS_SD}" if self.target == "neyman" else None
+        return compares_sds(self.kind) if self.target == "neyman" else None
 
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return the target, corrected."""
@@ -62,7 +72,4 @@ class DoublyAdaptive(Bounded):
 
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are."""
-        return (
-            f"a target (arms in proportion to {WORDS[self.target]}) times the power {self.gamma:g} of how far an arm "
-            "falls short of it"
-        )
+        return f"a target ({WORDS[self.target]}) times the power {self.gamma:g} of how far an arm falls short of it"

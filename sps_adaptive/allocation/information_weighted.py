@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sps_adaptive.allocation.bounded import Bounded, Probability
 from sps_adaptive.allocation.realisation import Problems, Setting
-from sps_adaptive.allocation.targets import KNOWS_SD
+from sps_adaptive.allocation.targets import compares_sds
 from sps_adaptive.arrays import TIE, below
 from sps_adaptive.contracts import Look
 
@@ -58,8 +58,8 @@ class InformationWeighted(Bounded):
         return self.variance or self.control_share == "matched" or super().counts_enrolled
 
     def bound_to_scale(self) -> str | None:
-        """Return what ties the probabilities to the unit of the endpoint: variances of arms without data are made up."""
-        return f"{self.kind} allocation {KNOWS_SD}" if self.variance else None
+        """Return what ties the probabilities to the unit of the endpoint: made-up variances of arms without data."""
+        return compares_sds(self.kind) if self.variance else None
 
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return V."""

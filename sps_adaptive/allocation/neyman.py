@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from sps_adaptive.allocation.bounded import Bounded
-from sps_adaptive.allocation.targets import KNOWS_SD, WORDS, target
+from sps_adaptive.allocation.targets import compares_sds, target
 from sps_adaptive.contracts import Look
 
 if TYPE_CHECKING:
@@ -34,9 +34,18 @@ class Neyman(Bounded):
     """
 
     may_be_certain: ClassVar[bool] = False
-    costs_power: ClassVar[bool] = False
 
     kind: Literal["neyman"]
+
+    @property
+    def protects_control(self) -> bool:
+        """Whether the control gets its patients even where it looks bad, without a share of its own."""
+        return True
+
+    @property
+    def costs_power(self) -> bool:
+        """Whether two arms compared by this rule tend to need more patients than with equal randomisation."""
+        return False
 
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return the estimated standard deviations."""
@@ -44,8 +53,8 @@ class Neyman(Bounded):
 
     def bound_to_scale(self) -> str | None:
         """Return what ties the probabilities to the unit of the endpoint: the guess of a standard deviation."""
-        return f"{self.kind} allocation {KNOWS_SD}"
+        return compares_sds(self.kind)
 
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are."""
-        return WORDS["neyman"]
+        return "the estimated standard deviation of an outcome"

@@ -87,7 +87,9 @@ class NullHypothesis(Bounded):
 
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are."""
-        spread = "" if self.effect_sd is None else f" and otherwise differences with standard deviation {self.effect_sd:g}"
+        spread = (
+            "" if self.effect_sd is None else f" and otherwise differences with standard deviation {self.effect_sd:g}"
+        )
         return (
             "the probability of being the best arm, averaged with equal randomisation by the probability that all arms "
             f"are equal (at first {self.prior_of_equality:g}{spread})"
@@ -122,7 +124,7 @@ def normal_hypotheses(
 def _about_centre(
     mean: Float[Array, "R A"], variance: Float[Array, "R A"], among: Bool[Array, "R A"]
 ) -> tuple[Float[Array, " R"], Float[Array, " R"], Float[Array, " R"]]:
-    """Return the log marginal likelihood about a centre with a flat prior, but for constants; the centre; its precision."""
+    """Return the log marginal likelihood, but for constants, about a centre with a flat prior; it; its precision."""
     weight = np.where(among, 1 / variance, 0.0)
     precision = weight.sum(axis=1)
     centre = (weight * mean).sum(axis=1) / precision

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.allocation.realisation import Problems, Setting
-from sps_adaptive.allocation.targets import WORDS, needs_rates, target
+from sps_adaptive.allocation.targets import needs_rates, target
 from sps_adaptive.contracts import Look
 
 if TYPE_CHECKING:
@@ -48,4 +48,4 @@ class Rsihr(Bounded):
 
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are."""
-        return WORDS["rsihr"]
+        return "the square root of the estimated response rate"

@@ -18,14 +18,11 @@ if TYPE_CHECKING:
 Target = Literal["neyman", "rsihr", "equal"]
 
 WORDS = {
-    "neyman": "the estimated standard deviation of an outcome",
-    "rsihr": "the square root of the estimated response rate",
-    "equal": "nothing: equally",
+    "neyman": "shares as the estimated standard deviations of an outcome",
+    "rsihr": "shares as the square roots of the estimated response rates",
+    "equal": "equal shares",
 }
-"""What the shares of each target are in proportion to."""
-
-KNOWS_SD = "compares standard deviations, and of an arm with too few outcomes it has only the stated one."
-"""Why a rule depends on the unit of the endpoint, where an analysis is improper."""
+"""The targets in plain English."""
 
 
 def target(name: Target, look: Look) -> Float[Array, "R A"]:
@@ -43,6 +40,14 @@ def proportions(look: Look) -> Float[Array, "R A"]:
     n = np.where(look.is_open, look.arm_enrolled, 0)
     whole = np.maximum(n.sum(axis=1, keepdims=True), 1)
     return np.where(look.is_open, np.maximum(n, 0.5) / whole, 0.0)
+
+
+def compares_sds(kind: str) -> str:
+    """Return why a rule depends on the unit of the endpoint where too little is known of an arm."""
+    return (
+        f"Allocation by {kind} compares standard deviations, and of an arm with too few outcomes it has only a stated "
+        "one."
+    )
 
 
 def needs_rates(path: tuple[str, ...], setting: Setting) -> Problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -33,8 +33,8 @@ class Trippa(Bounded):
     (Trippa and others 2012). All are divided by their sum. The further the control falls behind the largest open
     experimental arm, the more it gets, so that the comparison that matters keeps its power; :math:`\nu(n) = \nu n / N`
     lets this grow with the trial, as in the paper, or stays at :math:`\nu`. The exponent of the control is held at 50.
-    Use it where an experimental arm is to be shown better than a control, with more than one of them. Published
-    applications used values of :math:`\gamma` about 3 to 10, :math:`\eta` about 0.75 to 1.75 and :math:`\nu` = 0.25.
+    Use it where one of several experimental arms is to be shown better than a control. The defaults are those of
+    other programs; the vignette of the R package BATSS has 3, 1.4 and a constant 0.1 instead.
 
     References
     ----------
@@ -42,10 +42,8 @@ class Trippa(Bounded):
     glioblastoma. Journal of Clinical Oncology 30:3258-3263.
     """
 
-    protects_control: ClassVar[bool] = True
-
     kind: Literal["trippa"]
-    gamma: Annotated[float, Field(ge=0, le=100)] = 10.0
+    gamma: Annotated[float, Field(ge=0, le=100)] = 3.0
     """The exponent at the end of the trial."""
     eta: Annotated[float, Field(ge=0, le=10)] = 0.75
     """How late the exponent grows: 0 is constant, 1 in proportion to the patients enrolled."""
@@ -58,6 +56,11 @@ class Trippa(Bounded):
     def counts_enrolled(self) -> bool:
         """Whether the probabilities depend on the patients enrolled on each arm."""
         return self.nu > 0 or super().counts_enrolled
+
+    @property
+    def protects_control(self) -> bool:
+        """Whether the control gets its patients even where it looks bad, without a share of its own."""
+        return True
 
     def bound_to_size(self) -> str | None:
         """Return what ties the rule to a number of patients: exponents that grow until the last."""
@@ -91,12 +94,14 @@ class Trippa(Bounded):
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are."""
         power = f"{self.gamma:g} (n/N)^{self.eta:g}"
-        return f"the probability of being better than the control to the power {power} (n of at most N patients enrolled)"
+        return (
+            f"the probability of being better than the control to the power {power} (n of at most N patients enrolled)"
+        )
 
     def control_in_words(self) -> str:
         """Return in plain English what the control gets."""
         power = f"{self.nu:g} n/N" if self.nu_grows else f"{self.nu:g}"
         return (
-            "the control gets as much as an average arm, times exp(patients by which it is behind the largest open arm) "
-            f"to the power {power}"
+            "the control gets as much as an average arm, times exp(patients by which it is behind the largest open "
+            f"arm) to the power {power}"
         )

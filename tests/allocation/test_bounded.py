@@ -6,7 +6,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from sps_adaptive.allocation import Thompson
-from tests.allocation.settings import paths, setting
+from tests.allocation.settings import setting
 from tests.contracts.fakes import look_at_best
 
 BEST = [0.1, 0.7, 0.2]

@@ -11,9 +11,7 @@ from sps_adaptive.posteriors.beta import BetaPosterior
 from tests.allocation.settings import paths, setting
 from tests.contracts.fakes import FakePosterior, a_look
 
-PRINTED = json.loads(
-    (Path(__file__).parents[1] / "published" / "data" / "dabcd.json").read_text(encoding="utf-8")
-)
+PRINTED = json.loads((Path(__file__).parents[1] / "published" / "data" / "dabcd.json").read_text(encoding="utf-8"))
 
 
 def rule(target, **given):

@@ -42,9 +42,12 @@ BEST = [0.2, 0.5, 0.3]
         ({}, shares(np.sqrt(BEST) * [1, 2, 3])),
         ({"gamma": 2}, shares(np.array(BEST) * [1, 4, 9])),
         ({"enrolled": [3, 8, 15]}, shares(np.sqrt(BEST) * [1 / 2, 2 / 3, 3 / 4])),
-        ({"enrolled": [0, 8, 15], "is_open": [False, True, True], "control": 1}, [0, *shares(np.sqrt([5, 3]) * [2, 2.25])]),
+        (
+            {"enrolled": [0, 8, 15], "is_open": [False, True, True], "control": 1},
+            [0, *shares(np.sqrt([5, 3]) * [2, 2.25])],
+        ),
     ],
-)  # fmt: skip
+)
 def test_cases_by_hand(given, expected):
     np.testing.assert_allclose(probabilities(BEST, **given), expected, atol=1e-12)
 
@@ -90,9 +93,7 @@ def test_small_shares_are_zeroed_one_arm_at_a_time(best, given, expected):
 
 
 def test_an_arm_in_its_burn_in_is_not_zeroed():
-    found = probabilities(
-        [0.4, 0.45, 0.06, 0.09], [20, 20, 20, 3], variance=False, zero_out=0.1, burn_in_per_arm=5
-    )
+    found = probabilities([0.4, 0.45, 0.06, 0.09], [20, 20, 20, 3], variance=False, zero_out=0.1, burn_in_per_arm=5)
     # Three arms take patients: the young one gets a third.
     np.testing.assert_allclose(found, [2 / 3 * 40 / 85, 2 / 3 * 45 / 85, 0, 1 / 3], atol=1e-12)
 

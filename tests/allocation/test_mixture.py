@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from sps_adaptive.allocation import Equal, Fixed, Mixture, Thompson
+from sps_adaptive.errors import DesignError, SpecError
+from sps_adaptive.spec import parse_scenario
+from sps_adaptive.synopsis import defaults, describe
 from tests.allocation.settings import NAMES, paths, setting
 from tests.contracts.fakes import look_at_best
 
@@ -44,7 +47,10 @@ def test_a_mixture_may_hold_a_mixture():
 def test_it_asks_for_what_its_rules_ask_for():
     coin = {"kind": "doubly_adaptive", "target": "equal"}
     assert not mixture((1, THOMPSON), (1, {"kind": "equal"})).counts_enrolled
-    assert mixture((1, THOMPSON), (1, coin)).counts_enrolled and mixture((1, THOMPSON), (1, coin)).bind(ARMS).counts_enrolled
+    assert (
+        mixture((1, THOMPSON), (1, coin)).counts_enrolled
+        and mixture((1, THOMPSON), (1, coin)).bind(ARMS).counts_enrolled
+    )
     assert mixture((1, THOMPSON), (1, coin)).bound_to_size() is None
     assert mixture((1, {"kind": "thompson"}), (1, coin)).bound_to_size() == "power: n/2N"
 
@@ -74,3 +80,42 @@ def test_it_is_told_by_its_parts():
     assert told == "a mixture of 25% (equal) and 75% (1:1:1)"
     assert isinstance(mixture((1, {"kind": "equal"}), (3, THOMPSON)).rules[0].rule, Equal)
     assert Fixed.model_fields["block"].default is None
+
+
+YAML = """title: a mixture
+arms: {a: {control: true}, b: {}}
+population: {patients: 20, accrual: {kind: steady, patients_per_month: 1}}
+endpoints: {y: {kind: binary, better: higher, assessed_at_month: 0}}
+analysis: {y: {kind: beta_binomial}}
+looks: {kind: enrolled, first: 5, every: 5}
+allocation:
+  kind: mixture
+  rules:
+    - {weight: 1, rule: {kind: thompson, floor: 0.1}}
+    - {weight: 1, rule: RULE}
+decisions: [{kind: efficacy, probability: 0.95}]
+truths: {truth: {y: {a: 0.3, b: 0.6}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "rule, error, told",
+    [
+        ("{kind: thompson, powr: 1}", SpecError, "11:42: allocation.rules.1.rule: unknown key 'powr'"),
+        ("{kind: thomson}", SpecError, "11:25: allocation.rules.1.rule: kind 'thomson' is not known"),
+        ("{kind: thompson, floor: 0.6}", DesignError, "allocation.rules.1.rule.floor: floors of 0.6 for 2 arms"),
+        ("{kind: fixed, ratio: {a: 1, c: 1}}", DesignError, "allocation.rules.1.rule.ratio: nothing is said about b"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_told_with_its_place(rule, error, told):
+    with pytest.raises(error) as found:
+        parse_scenario(YAML.replace("RULE", rule), "file.yaml")
+    assert told in str(found.value)
+
+
+def test_a_scenario_with_a_mixture_is_read_and_told():
+    scenario = parse_scenario(YAML.replace("RULE", "{kind: equal}"), "file.yaml")
+    assert "Randomisation: a mixture of 50%" in " ".join(describe(scenario))
+    told = [line.split(" = ")[0] for line in defaults(scenario)]
+    assert "allocation.realisation" in told and "allocation.rules.1.rule.ceiling" in told
+    assert not any(path.endswith("rule.realisation") for path in told)

@@ -15,7 +15,9 @@ RULE = Neyman(kind="neyman")
 def at_rates(*rates, **given):
     """Uniform priors and 98 outcomes of each arm: the posterior means are whole percents."""
     n = np.full((1, len(rates)), 98)
-    posterior = BetaPosterior.from_counts(((1, 1),) * len(rates), n, np.round(100 * np.array([rates])).astype(int) - 1, 98)
+    posterior = BetaPosterior.from_counts(
+        ((1, 1),) * len(rates), n, np.round(100 * np.array([rates])).astype(int) - 1, 98
+    )
     return Neyman(kind="neyman", **given).probabilities(a_look(posterior, np.ones(n.shape, bool)))[0]
 
 

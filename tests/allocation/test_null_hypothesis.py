@@ -1,4 +1,4 @@
-"""Thompson sampling with a null hypothesis: fractions by hand, marginal likelihoods by quadrature, the paper's formulas."""
+"""Thompson sampling with a null hypothesis: fractions by hand, marginal likelihoods by quadrature, the paper."""
 
 from fractions import Fraction
 from math import factorial
@@ -108,7 +108,9 @@ def test_two_arms_are_the_closed_form_of_the_paper(effect, error, tau, prior):
     np.testing.assert_allclose(found, [1 - expected, expected], atol=1e-7)
 
 
-@pytest.mark.parametrize("means, sds", [([0.0, 0.5, 0.2], [0.2, 0.3, 0.25]), ([1, -0.3, 0.4, 0.9], [0.4, 0.4, 0.6, 0.3])])
+@pytest.mark.parametrize(
+    "means, sds", [([0.0, 0.5, 0.2], [0.2, 0.3, 0.25]), ([1, -0.3, 0.4, 0.9], [0.4, 0.4, 0.6, 0.3])]
+)
 def test_several_arms_are_the_formulas_of_the_paper(means, sds):
     """Effects against the first arm: a normal prior with correlation 1/2, probabilities from the bivariate normal."""
     tau, k = 0.8, len(means) - 1

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sps_adaptive.allocation import Thompson
-from tests.allocation.test_bounds import control_first_twin
 from tests.allocation.settings import paths, setting
+from tests.allocation.test_bounds import control_first_twin
 from tests.contracts.fakes import FakePosterior, a_look, look_at_best
 
 BEST = [0.1, 0.7, 0.2]
@@ -197,7 +197,6 @@ def test_the_answer_of_the_posterior_is_left_alone(power, share):
     look = a_look(Remembering(best), np.ones((2, 3), bool))
     found = Thompson(kind="thompson", power=power, control_share=share, floor=0.2).probabilities(look)
     assert found is not best and best.tolist() == [BEST, [0.0, 1.0, 0.0]]
-
 
 
 @pytest.mark.parametrize("k, power", [(0, 0), (1, 0.5), (2, 1)])

@@ -103,6 +103,8 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"power": 1, "control_share": 0.33, "floor": 0.1},
         {"power": 0.5, "control_share": "matched"},
         {"control_share": "square_root", "floor": 0.15},
+        {"power": [0, 0.5, 1], "burn_in": 21, "floor": 0.1},
+        {"power": 1, "burn_in_per_arm": 7, "floor": 0.2, "control_share": 0.4},
     ],
     ("allocation", "square_root_control"): [{}],
     ("allocation", "top_two"): [{}, {"beta": 0.7, "floor": 0.1}, {"beta": 1, "control_share": "square_root"}],
