@@ -73,10 +73,9 @@ def expected_looks(scenario: Scenario) -> list[ExpectedLook]:
 
 def defaults(scenario: Scenario) -> list[str]:
     """Return every default that the scenario relies on, as `path = value`."""
-    unset = [(path, value) for path, value in _unset(scenario, ()) if path[-2:] != ("rule", "realisation")]
-    found = [
-        f"{_words(path)} = {_plain(value)}" for path, value in unset
-    ]  # a mixture's rules are not dealt by themselves
+    of_its_rules = ("rule", "realisation")  # a mixture is dealt as a whole
+    unset = [(path, value) for path, value in _unset(scenario, ()) if path[-2:] != of_its_rules]
+    found = [f"{_words(path)} = {_plain(value)}" for path, value in unset]
     if scenario.allocation.realisation == "quota" and scenario.allocation.block is None:
         found.append(f"allocation.block = {scenario.allocation.block_length(len(scenario.arms))}")
     return found
