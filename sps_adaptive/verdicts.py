@@ -69,6 +69,9 @@ def decide(design: Design, look: Look, is_claimed: Bool[Array, "R A"], control: 
     alone = is_open & ~own & (is_open.sum(axis=1) == 1)[:, None] & (decision.stop == Stop.NO)[:, None]
     claim = decision.claim | alone
     is_over = (decision.stop == Stop.NO) & (~(is_open & ~own).any(axis=1) | alone.any(axis=1))
+    if look.is_coming is not None:
+        is_over = is_over & ~look.is_coming.any(axis=1)
+        claim = decision.claim | (alone & is_over[:, None])
     stop = np.where((is_claimed | claim).any(axis=1), Stop.EFFICACY, reason)
     return decision._replace(stop=np.where(is_over, stop, decision.stop).astype(np.int8), claim=claim)
 

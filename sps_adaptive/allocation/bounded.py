@@ -29,9 +29,10 @@ class Bounded(Realised):
     own stands outside them. During a burn-in the arms share equally, but for a protected control. An arm in a burn-in
     of its own gets the equal share exactly, and the others divide the rest within the same floor and ceiling.
 
-    Bounds are checked with all arms open, and can then always be kept: when arms close, what the others would get if
-    they shared equally grows, so floors become easier. Ceilings become harder; a ceiling below the equal share is
-    that share, for as long as it is (two arms left under a ceiling of 0.4 get one half each).
+    Bounds are checked with all arms open, and can then always be kept: with fewer arms, because some have closed or
+    have not opened yet, what each would get if they shared equally is more, so floors become easier. Ceilings become
+    harder; a ceiling below the equal share is that share, for as long as it is (two arms left under a ceiling of 0.4
+    get one half each).
     """
 
     learns: ClassVar[bool] = True

@@ -110,6 +110,10 @@ _STOPPING = (
     _proportion("stop_early", "Probability that the trial stops at a look, for any reason."),
     _proportion("stop_efficacy", "Probability that the trial stops for efficacy, by look and (look 0) at any look."),
     _proportion("stop_futility", "Probability that the trial stops for futility, by look and (look 0) at any look."),
+    _proportion(
+        "stop_equivalence", "Probability that the trial stops for equivalence, by look and (look 0) at any look."
+    ),
+    _proportion("stop_harm", "Probability that the trial stops for harm, by look and (look 0) at any look."),
     _proportion("arm_closed", "Probability that an arm takes no more patients when enrolment ends, by arm."),
 )
 
@@ -212,6 +216,13 @@ _LOOKS = (
         "Mean number of patients neither assessed nor known to have dropped out at a look, among "
         "trials in which it takes place.",
     ),
+    _mean(
+        "allocation",
+        "probability",
+        "Mean probability of an arm for the patients after a look, by arm and look, among trials that go on.",
+        1000,
+    ),
+    *_quantiles("allocation", "probability", "the probability of an arm after a look", (0.05, 0.50, 0.95)),
 )
 
 METRICS: Mapping[str, Metric] = {

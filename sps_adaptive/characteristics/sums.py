@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
     from sps_adaptive.tables import Block
 
-SUMS = 2
+SUMS = 3
 """Version of the sums: raised whenever the same tables would give other ones."""
 
 SCORES: Mapping[str, int] = {"score_right": 100, "score_wrong": 100}
@@ -142,7 +142,7 @@ def endings(trials: Trials, state: TrueState) -> Iterator[Series]:
     if not _has_looks(trials):
         return
     yield Series("stop_early", trials.stop_reason != STOP_REASONS.index("none"))
-    for reason in ("efficacy", "futility"):
+    for reason in STOP_REASONS[1:]:
         stopped = trials.stop_reason == STOP_REASONS.index(reason)
         yield Series(f"stop_{reason}", stopped)
         for look in range(1, trials.looks.month.shape[1] + 1):
@@ -203,6 +203,8 @@ def looks(trials: Trials, state: TrueState) -> Iterator[Series]:
         yield Series("enrolled", seen.n_enrolled[:, index], look=index + 1)
         yield Series("known", seen.n_known[:, index], look=index + 1)
         yield Series("pending", seen.n_pending[:, index], look=index + 1)
+        for arm in range(len(state.arms)):
+            yield Series("allocation", trials.allocation[:, index, arm], arm + 1, index + 1)
 
 
 def powers(series: list[Series], design: int) -> dict[str, Array]:
@@ -242,7 +244,8 @@ def histogram(series: Series, design: int) -> dict[str, Array]:
 
 
 def _has_quantiles(series: Series) -> bool:
-    return _bins(series.metric) > 0 and series.arm == 0 and series.look == 0
+    whole = series.arm == 0 and series.look == 0
+    return _bins(series.metric) > 0 and (whole or series.metric == "allocation")
 
 
 def _bins(metric: str) -> int:

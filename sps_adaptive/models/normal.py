@@ -10,6 +10,7 @@ from pydantic import Field
 
 from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
 from sps_adaptive.models.arm_priors import by_arm
+from sps_adaptive.models.controls import Controlled
 from sps_adaptive.part import Part
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class NormalPrior(Part):
     """How many outcomes the prior mean is worth; 0 is a flat prior."""
 
 
-class Normal(Part):
+class Normal(Controlled):
     r"""Normal outcomes with conjugate priors: the means of the arms, without covariates.
 
     With n outcomes of mean :math:`\bar y` and sum of squares S about it in an arm, a prior mean m worth

@@ -252,6 +252,8 @@ def holds(answer: Callable[..., Any], *inputs: Any) -> Any:
 
 def split(part: Any, which: slice) -> Any:
     """Some replicates of a tuple of arrays, or of an array."""
+    if part is None:
+        return None
     if isinstance(part, np.ndarray):
         return part[which]
     return type(part)(*(split(piece, which) for piece in part))
