@@ -6,6 +6,8 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from sps_adaptive.allocation import Thompson
+from sps_adaptive.block import draw, run_designs
+from sps_adaptive.spec import parse_scenario
 from tests.allocation.settings import setting
 from tests.contracts.fakes import look_at_best
 
@@ -109,6 +111,41 @@ def test_bounds_hold_whoever_is_young_and_whoever_has_left(weights, low, high, s
         equal = start[rival][0]
         assert (found[rival] >= min(floor, equal) - 1e-12).all()
         assert (found[rival] <= max(ceiling, equal) + 1e-12).all()
+
+
+TRIAL = """title: an arm that opens late
+arms: {a: {control: true}, b: {}, c: {opens: {patient: 31}}}
+population: {patients: 90, accrual: {kind: steady, patients_per_month: 2}}
+endpoints: {y: {kind: binary, better: higher, assessed_at_month: 0}}
+analysis: {y: {kind: beta_binomial}}
+looks: {kind: enrolled, first: 10, every: 5}
+allocation: {kind: KIND, floor: 0.25, burn_in_per_arm: 10}
+decisions: [{kind: efficacy, probability: 0.99, from_look: 17}]
+truths: {truth: {y: {a: 0.2, b: 0.9, c: 0.2}}}
+simulation: {engine: simulate}
+"""
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "thompson, power: 1", "top_two", "information_weighted", "trippa", "null_hypothesis", "neyman", "rsihr",
+        "doubly_adaptive, target: rsihr", "play_the_winner",
+    ],
+)  # fmt: skip
+def test_a_late_arm_gets_its_share_until_it_has_its_patients(rule):
+    """In whole trials: while the arm is young it gets a third, and afterwards everybody has the floor at least."""
+    trial = parse_scenario(TRIAL.replace("KIND", rule), "file.yaml")
+    record = run_designs(trial, "truth", draw(trial, 0))["adaptive"]
+    young_looks = 0
+    for look in record.looks[:-1]:
+        there = look.is_open[:, 2] & look.took_place
+        young = there & (look.arm_enrolled[:, 2] < 10)
+        young_looks += young.any()
+        np.testing.assert_allclose(look.allocation[young, 2], 1 / 3, atol=1e-12)
+        np.testing.assert_allclose(look.allocation[look.took_place].sum(axis=1), 1, atol=1e-12)
+        assert (look.allocation[there] >= 0.25 - 1e-12).all() and (look.allocation[~look.is_open] == 0).all()
+    assert young_looks >= 3
 
 
 # ------------------------------------------------------------------------------------------ when arms close

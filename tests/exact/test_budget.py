@@ -16,7 +16,7 @@ from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.budget import Budget, Cost, amount, closed_form, cost, cost_of, duration, size
 from sps_adaptive.exact.calendar import course
 from sps_adaptive.exact.layout import compositions, layer
-from sps_adaptive.exact.recursion import Seen, walk
+from sps_adaptive.exact.recursion import Allocated, Seen, walk
 from sps_adaptive.scenario import Scenario
 from tests.exact.helpers import scenario
 
@@ -69,7 +69,9 @@ def test_at_least_the_states_that_are_there(arms, allocation, month):
     design = case.designs()["adaptive"]
     seen: dict[int, int] = {}
 
-    def watch(states: Seen) -> None:
+    def watch(states: Seen | Allocated) -> None:
+        if isinstance(states, Allocated):
+            return
         seen[states.look] = seen.get(states.look, 0) + states.batch.size
 
     at_the_end = sum(len(ending.weight) for ending in walk(design, course(case, design), watch))
