@@ -149,13 +149,13 @@ def designs() -> tuple[Scenario, ...]:
 
 
 def compare(number: int, blocks: int) -> None:
-    check(designs()[number], blocks, SEED + number)
+    agree(designs()[number], blocks, SEED + number)
 
 
-def check(case: Scenario, blocks: int, seed: int) -> None:
+def agree(case: Scenario, blocks: int, seed: int) -> None:
     expected = exact(case)
     assert expected["total"] == pytest.approx(1.0, abs=1e-12)
-    mean, sd, trials = simulated(case, blocks, seed)
+    mean, sd, trials = simulated(case, blocks, seed=seed)
     deviations = standard_errors(case, expected, mean, sd, trials)
     beyond = {name: z.round(1).tolist() for name, z in deviations.items() if (np.abs(z) > STANDARD_ERRORS).any()}
     assert not beyond, f"{beyond} in {case.model_dump_json(exclude_none=True)}"
@@ -223,14 +223,14 @@ def learning(kind: str, arms: int) -> Scenario:
 
 @pytest.mark.parametrize("kind", LEARNING)
 def test_every_rule_of_allocation(kind):
-    check(learning(kind, 3), 10, SEED + 1000)
+    agree(learning(kind, 3), 10, SEED + 1000)
 
 
 @pytest.mark.parametrize("target", ["neyman", "rsihr", "equal"])
 def test_erade(target):
     allocation = {"kind": "erade", "target": target, "realisation": "independent"}
     looks = {"kind": "enrolled", "first": 2, "every": 1}
-    check(scenario(16, [0.3, 0.7], looks, allocation, [{"kind": "efficacy", "probability": 0.95}]), 10, SEED + 2000)
+    agree(scenario(16, [0.3, 0.7], looks, allocation, [{"kind": "efficacy", "probability": 0.95}]), 10, SEED + 2000)
 
 
 def test_rules_that_count_those_enrolled_are_simulated_where_some_are_pending():
@@ -241,6 +241,31 @@ def test_rules_that_count_those_enrolled_are_simulated_where_some_are_pending():
         ]}}.get(kind, {})  # fmt: skip
         against = reasons_against(scenario(16, [0.3, 0.7], looks, {"kind": kind, **given}, month=month))
         assert any("depends on the patients enrolled on each arm" in reason for reason in against)
+
+
+HELD_UP = [
+    ({"kind": "enrolled", "at": [6, 10], "pause": "until_assessed"}, {"month": 3, "lost": 0.2}),
+    ({"kind": "enrolled", "at": [6, 10], "pause": "until_assessed"},
+     {"month": 3, "accrual": {"kind": "poisson", "patients_per_month": 3}}),
+    ({"kind": "enrolled", "at": [5, 8, 11], "pause": {"months": 1.4}, "minimum_months": 7.5}, {"month": 3}),
+    ({"kind": "several", "of": [{"kind": "assessed", "at": [3, 6, 9]}, {"kind": "calendar", "at_months": [5, 10]}],
+      "most": 3}, {"month": 2.5}),
+    ({"kind": "several", "of": [{"kind": "enrolled", "at": [4, 8]}, {"kind": "assessed", "at": [4, 7, 10]}],
+      "minimum_assessed": 5}, {"accrual": {"kind": "poisson", "patients_per_month": 3}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("looks", "more"), HELD_UP)
+def test_looks_that_wait_and_pauses(looks, more):
+    rules = [
+        {"kind": "efficacy", "probability": 0.9, "from_look": 2},
+        {"kind": "efficacy", "probability": 0.97},
+        {"kind": "futility", "probability": 0.2},
+    ]
+    rule = {"kind": "thompson", "power": 1, "floor": 0.2}
+    case = scenario(12, [0.3, 0.6], looks, rule, rules, **more)
+    assert reasons_against(case) == []
+    agree(case, 20, SEED)
 
 
 @pytest.mark.slow
