@@ -143,6 +143,10 @@ class Posterior(Protocol):
         """Return the posterior standard deviation of each arm; where infinite, half the central 68.3% interval."""
         ...
 
+    def outcome_sd(self) -> Float[Array, "R A"]:
+        """Return an estimate of the standard deviation of one patient's outcome on each arm."""
+        ...
+
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
         ...
@@ -273,6 +277,10 @@ class ProportionPosterior(Posterior, Protocol):
 
     def counts(self) -> tuple[Int[Array, "R A"], Int[Array, "R A"]]:
         """Return known outcomes and responders of each arm."""
+        ...
+
+    def log_bayes_factor_equal(self, among: Bool[Array, "R A"]) -> Float[Array, " R"]:
+        """Return log P(data | the arms of `among` are equal) - log P(data | each has a rate of its own)."""
         ...
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from sps_adaptive.allocation import AllocationKind, Equal, Fixed
-from sps_adaptive.allocation.bounded import Bounded
+from sps_adaptive.allocation import AllocationKind, Equal
+from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel, Dealer, Design, Span
 from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote
 from sps_adaptive.decisions.threshold import Threshold
@@ -202,8 +202,7 @@ class Scenario(Part):
         }
 
     def _allocation(self) -> AllocationRule:
-        rule = self.allocation.bind(self.arm_names) if isinstance(self.allocation, Fixed) else self.allocation
-        return self.allocation.rounded(rule, len(self.arms))
+        return self.allocation.rounded(self.allocation.bind(self.arm_names), len(self.arms))
 
     def _dealer(self, allocation: AllocationKind) -> Dealer:
         return allocation.dealer(len(self.arms), self.population.factors())
@@ -312,10 +311,8 @@ class Scenario(Part):
         looks = [*self.looks.problems(patients), *self._look_problems()]
         yield from _below(("looks",), looks)
         yield from self._closing_problems()
-        if isinstance(self.allocation, Bounded):
-            yield from _below(("allocation",), self.allocation.problems(len(self.arms)))
-        if isinstance(self.allocation, Fixed):
-            yield from self._arms_stated(("allocation", "ratio"), self.allocation.ratio)
+        setting = Setting(self.arm_names, None if looks else self.n_looks, self.endpoint.kind == "binary")
+        yield from _below(("allocation",), self.allocation.problems(setting))
         if not looks:  # otherwise the number of looks means nothing
             for position, rule in enumerate(self.decisions):
                 if self.endpoint.kind == "binary" and abs(rule.margin) >= 1:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from sps_adaptive.allocation import DoublyAdaptive, Erade, PlayTheWinner
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
 from sps_adaptive.decisions import DropArm, Efficacy, Futility, Promote
@@ -109,7 +111,9 @@ def _evenly(number: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
 
 def defaults(scenario: Scenario) -> list[str]:
     """Return every default that the scenario relies on, as `path = value`."""
-    found = [f"{_words(path)} = {_plain(value)}" for path, value in _unset(scenario, ())]
+    of_its_rules = ("rule", "realisation")  # a mixture is dealt as a whole
+    unset = [(path, value) for path, value in _unset(scenario, ()) if path[-2:] != of_its_rules]
+    found = [f"{_words(path)} = {_plain(value)}" for path, value in unset]
     kind, block = scenario.allocation.realisation_kind(), scenario.allocation.block_length(len(scenario.arms))
     in_section = isinstance(scenario.allocation.realisation, BaseModel)
     if block and getattr(kind, "block", None) is None:
@@ -292,17 +296,17 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
     rule, arms = scenario.allocation, len(scenario.arms)
     kind, block = rule.realisation_kind(), rule.block_length(arms)
     if isinstance(rule, Bounded):
-        if arms == 2:
+        if arms == 2 and rule.costs_power:
             yield (
                 "Response-adaptive randomisation between two arms costs power in nearly every setting studied; the "
                 "benchmark in the answer shows how much."
             )
-        if rule.control_share is None and rule.floor == 0:
+        if rule.control_share is None and rule.floor == 0 and not rule.protects_control:
             yield (
                 "Nothing protects the control: when it looks bad it gets few patients, and every comparison with it "
                 "suffers. Set control_share or floor."
             )
-        if rule.floor == 0 and rule.ceiling == 1:
+        if rule.floor == 0 and rule.ceiling == 1 and rule.may_be_certain:
             yield "Without floor and ceiling, randomisation can become all but certain, which regulators discourage."
         if block and 0 < rule.floor * block < 1 and isinstance(kind, PermutedBlock):
             yield (
@@ -314,8 +318,23 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
                 f"A floor of {rule.floor:g} in blocks of {block} is less than one patient a block: a block may have "
                 "none on that arm. Longer blocks hold the floor more closely."
             )
-        if scenario.n_looks == 0:
-            yield "The rule can never adapt: there is no look before the final analysis."
+        if isinstance(rule, PlayTheWinner) and rule.urn < 5 * rule.beta and rule.floor == 0 and rule.burn_in is None:
+            yield (
+                f"An urn of {rule.urn:g} and {rule.beta:g} for each outcome can be all but decided by its first "
+                "patients: so it was in the first ECMO trial, 11 patients to 1. Set a larger urn, a floor or a burn_in."
+            )
+        if isinstance(rule, DoublyAdaptive | Erade) and (most := _most_between_looks(scenario)) > 10:
+            yield (
+                f"{rule.kind} corrects its course at looks only, and up to {most} patients are enrolled between two of "
+                "them: it overshoots. Look more often, or aim at the target itself (neyman, rsihr)."
+            )
+        if isinstance(rule, Erade) and block:
+            yield (
+                f"In blocks of {block}, erade's two probabilities leave little to chance: who knows the counts can "
+                "guess much of a block. Use realisation: independent."
+            )
+    if rule.bind(scenario.arm_names).learns and scenario.n_looks == 0:
+        yield "The rule can never adapt: there is no look before the final analysis."
     factors = scenario.population.factors()
     if kind.balances():
         yield (
@@ -344,6 +363,13 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
         and any(n % block for n in scenario.looks.counts(scenario.population.patients))
     ):
         yield f"Looks do not fall at the end of randomisation blocks of {block}: a block is cut short at such a look."
+
+
+def _most_between_looks(scenario: Scenario) -> int:
+    """Return about how many patients are enrolled between two looks, at most; 0 without looks."""
+    enrolled = [look.enrolled for look in expected_looks(scenario)]
+    ends = [*enrolled, scenario.population.patients]
+    return round(max((after - before for before, after in pairwise(ends)), default=0)) if enrolled else 0
 
 
 def _about_decisions(scenario: Scenario) -> Iterator[str]:

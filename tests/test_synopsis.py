@@ -116,6 +116,26 @@ def test_every_paragraph_is_made_of_sentences(file):
             "Randomisation: 2:1.5:1, in randomisation blocks of 6",
         ),
         ([("allocation.control_share", "matched")], "matched to the best other arm"),
+        (
+            [("allocation", {"kind": "information_weighted", "control_share": "matched", "zero_out": 0.1})],
+            "times the posterior variance per patient enrolled, without arms whose share is below 0.1",
+        ),
+        ([("allocation", {"kind": "trippa"})], "it is behind the largest open arm) to the power 0.25 n/N"),
+        (
+            [
+                (
+                    "allocation",
+                    {
+                        "kind": "mixture",
+                        "rules": [
+                            {"weight": 1, "rule": {"kind": "square_root_control"}},
+                            {"weight": 1, "rule": {"kind": "null_hypothesis", "floor": 0.1}},
+                        ],
+                    },
+                )
+            ],
+            "a mixture of 50% (the control gets 1/(1 + square root",
+        ),
         ([("allocation.control_share", None)], "competes like the other arms"),
         ([("population.dropout", None)], "Nobody drops out"),
         ([("population.accrual", {"kind": "steady", "patients_per_month": 1.5})], "equal intervals, 1.5 a month"),
@@ -221,6 +241,12 @@ WARNED = {
     "pending": ([("looks.first", 6), ("decisions", [])], "pending at one look"),
     "few outcomes": ([("looks.first", 12), ("decisions", [])], "At the first look about"),
     "two arms": (TWO_ARMS, "between two arms costs power"),
+    "small urn": ([("allocation", {"kind": "play_the_winner"})], "11 patients to 1"),
+    "rare corrections": (
+        [("allocation", {"kind": "doubly_adaptive", "target": "rsihr"})],
+        "corrects its course at looks",
+    ),
+    "guessing": ([*TWO_ARMS, ("allocation", {"kind": "erade", "target": "rsihr"})], "leave little to chance"),
     "bare control": ([("allocation.floor", 0), ("allocation.control_share", None)], "Nothing protects the control"),
     "no bounds": ([("allocation.floor", 0)], "Without floor and ceiling"),
     "small floor": ([("allocation.floor", 0.15), ("allocation.block", 6)], "less than one patient a block"),

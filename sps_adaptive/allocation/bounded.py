@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from sps_adaptive.allocation.bounds import control_first, share_equally
-from sps_adaptive.allocation.realisation import Realised
+from sps_adaptive.allocation.bounds import control_first, project, share_equally
+from sps_adaptive.allocation.realisation import Problems, Realised, Setting
 from sps_adaptive.contracts import Look
 from sps_adaptive.words import percent
 
@@ -26,10 +26,18 @@ class Bounded(Realised):
     A rule defines `weights`; the rest is the same for all. The control can be protected: it keeps a fixed share; or,
     `matched`, its weight is set to that of the best other arm; or, `square_root`, it gets :math:`1 / (1 + \sqrt{k})`
     beside k open experimental arms. Floors and ceilings are kept by an exact projection; a control with a share of its
-    own stands outside them. During a burn-in the arms share equally, but for a protected control.
+    own stands outside them. During a burn-in the arms share equally, but for a protected control. An arm in a burn-in
+    of its own gets the equal share exactly, and the others divide the rest within the same floor and ceiling.
+
+    Bounds are checked with all arms open, and can then always be kept: with fewer arms, because some have closed or
+    have not opened yet, what each would get if they shared equally is more, so floors become easier. Ceilings become
+    harder; a ceiling below the equal share is that share, for as long as it is (two arms left under a ceiling of 0.4
+    get one half each).
     """
 
     learns: ClassVar[bool] = True
+    may_be_certain: ClassVar[bool] = True
+    """Whether probabilities can come near 0 or 1 without a floor."""
 
     floor: Probability = 0.0
     """Smallest probability of an open arm."""
@@ -51,6 +59,16 @@ class Bounded(Realised):
         """Whether the probabilities depend on the patients enrolled on each arm."""
         return self.burn_in_per_arm is not None
 
+    @property
+    def protects_control(self) -> bool:
+        """Whether the control gets its patients even where it looks bad, without a share of its own."""
+        return False
+
+    @property
+    def costs_power(self) -> bool:
+        """Whether two arms compared by this rule tend to need more patients than with equal randomisation."""
+        return True
+
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return what the probabilities are in proportion to: not negative; closed arms are not asked for."""
         raise NotImplementedError
@@ -59,20 +77,26 @@ class Bounded(Realised):
         """Return the weights with their contrasts softened or sharpened; by default as they are."""
         return weights
 
+    def taking(self, weights: Float[Array, "R A"], look: Look) -> Bool[Array, "R A"]:
+        """Return the open arms that get patients; by default all of them, if only the floor."""
+        return look.is_open
+
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are: "response-adaptive, in proportion to ..."."""
         raise NotImplementedError
 
+    def control_in_words(self) -> str:
+        """Return in plain English what the control gets."""
+        if self.control_share == "matched":
+            return "the control is matched to the best other arm"
+        if self.control_share == "square_root":
+            return "the control gets 1/(1 + square root of the number of open experimental arms)"
+        if self.control_share is not None:
+            return f"the control keeps {percent(self.control_share)}"
+        return "the control competes like the other arms"
+
     def words(self, arms: tuple[str, ...]) -> str:
         """Return the rule in plain English, without a full stop."""
-        if self.control_share == "matched":
-            control = "the control is matched to the best other arm"
-        elif self.control_share == "square_root":
-            control = "the control gets 1/(1 + square root of the number of open experimental arms)"
-        elif self.control_share is not None:
-            control = f"the control keeps {percent(self.control_share)}"
-        else:
-            control = "the control competes like the other arms"
         beside = "" if self.control_share in (None, "matched") else ", but for the control's share"
         first = f"look with {self.burn_in} patients" if self.burn_in else "look"
         own = ""
@@ -83,7 +107,7 @@ class Bounded(Realised):
             own += f"; an arm with fewer than {self.burn_in_per_arm} patients gets an equal share"
         return (
             f"response-adaptive, in proportion to {self.in_proportion_to()}, between {self.floor:g} and "
-            f"{self.ceiling:g}; {control}; until the first {first} the arms share equally{beside}{own}"
+            f"{self.ceiling:g}; {self.control_in_words()}; until the first {first} the arms share equally{beside}{own}"
         )
 
     def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
@@ -92,15 +116,22 @@ class Bounded(Realised):
 
     def probabilities(self, look: Look) -> Float[Array, "R A"]:
         """Return the probabilities in proportion to the weights, within bounds."""
-        weights = self.tempered(self._matched(self.weights(look), look.control), look)
-        shares = self._shares(weights, look.is_open, look.control)
-        if self.burn_in is None and self.burn_in_per_arm is None:
-            return shares
-        return self._burn_in(look, shares)
+        weights = self.tempered(self.matched(self.weights(look), look), look)
+        takes = self.taking(weights, look)
+        shares = self._shares(weights, takes, look.control)
+        if self.burn_in_per_arm is not None:
+            young = look.is_open & (look.arm_enrolled < self.burn_in_per_arm)
+            beside = self._beside_young(weights, takes | young, young, look.control)
+            shares = np.where(young.any(axis=1, keepdims=True), beside, shares)
+        if self.burn_in is not None:
+            equal = self.start(look.is_open, look.control)
+            shares = np.where((look.n_enrolled < self.burn_in)[:, None], equal, shares)
+        return shares
 
-    def problems(self, n_arms: int) -> list[tuple[tuple[str | int, ...], str, str]]:
-        """Return bounds that cannot be kept while all arms are open, as (path, message, hint)."""
-        found: list[tuple[tuple[str | int, ...], str, str]] = []
+    def problems(self, setting: Setting) -> Problems:
+        """Return bounds that cannot be kept while all arms are open."""
+        found: Problems = []
+        n_arms = len(setting.arms)
         share = self._control_share_alone(n_arms - 1)
         rivals, left = (n_arms, 1.0) if share is None else (n_arms - 1, 1.0 - share)
         whom = f"{n_arms} arms" if share is None else f"{rivals} arms that share {left:.3g} beside the control"
@@ -124,30 +155,26 @@ class Bounded(Realised):
             found.append((("floor",), f"the floor {self.floor:g} is above the ceiling {self.ceiling:g}", ""))
         return found
 
-    def _burn_in(self, look: Look, shares: Float[Array, "R A"]) -> Float[Array, "R A"]:
-        """Return the shares, with those of arms in their burn-in replaced by equal ones."""
-        equal = self.start(look.is_open, look.control)
-        if self.burn_in is not None:
-            shares = np.where((look.n_enrolled < self.burn_in)[:, None], equal, shares)
-        if self.burn_in_per_arm is None:
-            return shares
-        young = look.is_open & (look.arm_enrolled < self.burn_in_per_arm)
-        apart = np.where(young, equal, 0.0)
-        rest = np.where(young, 0.0, shares)
-        whole = rest.sum(axis=1, keepdims=True)
-        left = 1.0 - apart.sum(axis=1, keepdims=True)
-        # Where no arm is left that competes, or those that are left have no weight, all share equally.
-        competing = (whole > 0) & young.any(axis=1, keepdims=True)
-        mixed = np.where(competing, apart + rest * left / np.where(whole > 0, whole, 1.0), equal)
-        return np.where(young.any(axis=1, keepdims=True), mixed, shares)
+    def _beside_young(
+        self, weights: Float[Array, "R A"], is_open: Bool[Array, "R A"], young: Bool[Array, "R A"], control: int
+    ) -> Float[Array, "R A"]:
+        """Return the shares where arms in their burn-in get an equal one and the others what is left, within bounds."""
+        equal = self.start(is_open, control)
+        is_fixed = young.copy()
+        if self.control_share not in (None, "matched"):
+            is_fixed[:, control] = True
+        lower = np.where(is_fixed, equal, np.minimum(self.floor, equal))
+        upper = np.where(is_fixed, equal, np.where(is_open, np.maximum(self.ceiling, equal), 0.0))
+        return project(np.maximum(weights, 1e-300), lower, upper, np.ones(len(weights)))
 
-    def _matched(self, weights: Float[Array, "R A"], control: int) -> Float[Array, "R A"]:
+    def matched(self, weights: Float[Array, "R A"], look: Look) -> Float[Array, "R A"]:
+        """Return the weights with the control's set to that of the best other arm, where it is `matched`."""
         if self.control_share != "matched":
             return weights
         from sps_adaptive.allocation.kernels import match_rows
 
         matched = np.empty(weights.shape)
-        match_rows(np.ascontiguousarray(weights), control, matched)
+        match_rows(np.ascontiguousarray(weights), look.control, matched)
         return matched
 
     def _control_share_alone(self, n_experimental: int) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.allocation.bounds import share_equally
 from sps_adaptive.allocation.realisation import Realised
@@ -20,8 +20,6 @@ class Equal(Realised):
     The benchmark of every adaptive rule. With quotas and a block that is a multiple of the number of open arms these
     are permuted blocks; arms that close leave their share to the others.
     """
-
-    learns: ClassVar[bool] = False
 
     kind: Literal["equal"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from sps_adaptive.allocation.realisation import Realised
+from sps_adaptive.allocation.realisation import Problems, Realised, Setting
 from sps_adaptive.contracts import Look
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ class Fixed(Realised):
     others as it is. Blocks that are a multiple of the sum of the parts are permuted blocks.
     """
 
-    learns: ClassVar[bool] = False
-
     kind: Literal["fixed"]
     ratio: dict[str, Annotated[float, Field(gt=0, le=1000)]]
     """Parts of each arm, by name."""
@@ -38,6 +36,17 @@ class Fixed(Realised):
     def words(self, arms: tuple[str, ...]) -> str:
         """Return the rule in plain English, without a full stop."""
         return ":".join(f"{self.ratio[name]:g}" for name in arms)
+
+    def problems(self, setting: Setting) -> Problems:
+        """Return arms that are not stated or do not exist."""
+        found: Problems = [
+            (("ratio", arm), f"there is no arm '{arm}'", f"the arms are: {', '.join(setting.arms)}")
+            for arm in self.ratio
+            if arm not in setting.arms
+        ]
+        if missing := [arm for arm in setting.arms if arm not in self.ratio]:
+            found.append((("ratio",), f"nothing is said about {', '.join(missing)}", "state a value for every arm"))
+        return found
 
     def bind(self, arms: tuple[str, ...]) -> FixedRatio:
         """Return the rule for a trial with these arms."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -11,6 +11,25 @@ from sps_adaptive.contracts import AllocationRule, Dealer
 from sps_adaptive.part import Part
 from sps_adaptive.realisation import Independent, PermutedBlock, Quota, RealisationKind, Urn
 from sps_adaptive.realisation.blocks import Blocked
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    from sps_adaptive.contracts import Array, Look
+
+
+Problems = list[tuple[tuple[str | int, ...], str, str]]
+"""What cannot be, as (path below the allocation, message, hint)."""
+
+
+class Setting(NamedTuple):
+    """What a rule must know of a trial to say whether it has a place in it."""
+
+    arms: tuple[str, ...]
+    n_looks: int | None
+    """Looks before the final analysis; None where they are ill-defined themselves."""
+    is_binary: bool
+    """Whether the endpoint is yes or no."""
 
 
 class Realised(Part):
@@ -20,6 +39,8 @@ class Realised(Part):
     standard deviation of 2.3 patients; with quotas each block holds the number that the probability asks
     for, rounded up or down at random, so that it is right on average.
     """
+
+    learns: ClassVar[bool] = False
 
     realisation: Literal["quota", "independent", "permuted_block", "urn"] | RealisationKind = "quota"
     """`quota`: randomisation blocks that follow the probabilities as closely as whole patients allow
@@ -48,6 +69,30 @@ class Realised(Part):
             case "urn":
                 return Urn(kind="urn")
         return self.realisation
+
+    def bound_to_size(self) -> str | None:
+        """Return what makes this another rule in a trial with more patients, in a word; None if nothing does."""
+        return None
+
+    def bound_to_scale(self) -> str | None:
+        """Return what ties the probabilities to the unit of a continuous endpoint, in a sentence; None if nothing."""
+        return None
+
+    def bind(self, arms: tuple[str, ...]) -> AllocationRule:
+        """Return the rule for a trial with these arms; most rules do not ask for their names."""
+        return self
+
+    def start(self, is_open: Bool[Array, "R A"], control: int) -> Float[Array, "R A"]:
+        """Return the probabilities before any look."""
+        raise NotImplementedError
+
+    def probabilities(self, look: Look) -> Float[Array, "R A"]:
+        """Return the probabilities after a look: rows sum to 1, closed arms get 0."""
+        raise NotImplementedError
+
+    def problems(self, setting: Setting) -> Problems:
+        """Return what cannot be about the rule in a trial."""
+        return []
 
     def block_length(self, n_arms: int) -> int:
         """Return the length of a randomisation block; 0 for lists without blocks."""

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from sps_adaptive.allocation.bounded import Bounded
+from sps_adaptive.allocation.realisation import Problems, Setting
 from sps_adaptive.contracts import Look
 
 if TYPE_CHECKING:
@@ -49,6 +50,20 @@ class Thompson(Bounded):
         else:
             powers = "n/2N (n of at most N patients enrolled)" if self.power == "n/2N" else f"{self.power:g}"
         return f"the probability of being the best arm to the power {powers}"
+
+    def bound_to_size(self) -> str | None:
+        """Return what ties the rule to a number of patients: a power that grows, or is stated look by look."""
+        if self.power == "n/2N":
+            return "power: n/2N"
+        return "powers look by look" if isinstance(self.power, list) else None
+
+    def problems(self, setting: Setting) -> Problems:
+        """Return bounds that cannot be kept, and a list of powers that does not fit the looks."""
+        found = super().problems(setting)
+        if isinstance(self.power, list) and setting.n_looks is not None and len(self.power) != setting.n_looks:
+            hint = f"give one number, or a list of {setting.n_looks}" if setting.n_looks else "give one number"
+            found.append((("power",), f"{len(self.power)} powers for {setting.n_looks} looks", hint))
+        return found
 
     def tempered(self, weights: Float[Array, "R A"], look: Look) -> Float[Array, "R A"]:
         """Return the weights to the power c."""

@@ -24,8 +24,8 @@ When this is so:
 
 All margins must be 0 (a margin has the unit of the score), and the arms must have one standard deviation: otherwise
 the law depends on the margin over σ, or on the ratios. A known variance, a guess of it, or a prior of a mean likewise
-tie the analysis to a scale or an origin. Accrual, dropout, the looks and the dealing never depend on outcomes but
-through the posterior.
+tie the analysis to a scale or an origin. So does an allocation that knows the unit of the score (`bound_to_scale` of
+the rules). Accrual, dropout, the looks and the dealing never depend on outcomes but through the posterior.
 
 Two places in the models do know a scale, the stated `sd`.
 
@@ -229,6 +229,8 @@ def _reasons(scenario: Scenario) -> Iterator[str]:
             )
     if isinstance(model, Ancova) and model.slope.mean != 0:
         yield f"The prior mean of the slope, {model.slope.mean:g}, has the unit of the score: only 0 has no scale."
+    if bound := scenario.allocation.bound_to_scale():
+        yield bound
     for place, rule in enumerate(scenario.decisions, start=1):
         if rule.margin != 0:
             yield f"Rule {place} ({rule.kind}) has a margin of {rule.margin:g}, which has the unit of the score."

@@ -81,6 +81,15 @@ class CellPosterior:
         """Return the posterior standard deviation of each arm."""
         return self._one_by_one.sd()
 
+    def outcome_sd(self) -> Float[Array, "R A"]:
+        """Return the standard deviation of a yes or no at the posterior mean of each arm."""
+        mean = self.mean()
+        return np.sqrt(mean * (1 - mean))
+
+    def log_bayes_factor_equal(self, among: Bool[Array, "R A"]) -> Float[Array, " R"]:
+        """Return the log Bayes factor of equality of the arms of `among`."""
+        return self._one_by_one.log_bayes_factor_equal(among)
+
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""
         return self._one_by_one.prob_above(value)

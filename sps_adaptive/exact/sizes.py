@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.allocation import Thompson
 from sps_adaptive.arrays import TIE
 from sps_adaptive.decisions import Predictive
 from sps_adaptive.endpoints.course import numbers
@@ -228,9 +227,9 @@ def _check(scenario: Scenario, sizes: Sequence[int], truth: str, level: float | 
     if not sizes or sizes[0] < 2:
         raise UsageError("a trial needs at least 2 patients", "give sizes such as 24 to 120")
     efficacy_rule(scenario)
-    if isinstance(scenario.allocation, Thompson) and scenario.allocation.power == "n/2N":
+    if bound := scenario.allocation.bound_to_size():
         raise UsageError(
-            "with power: n/2N the allocation depends on the largest number of patients, so that each size is a trial "
+            f"with {bound} the allocation depends on the largest number of patients, so that each size is a trial "
             "of its own from the start",
             "use a fixed power, such as 0.5, or compute sizes one by one",
         )

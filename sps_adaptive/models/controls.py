@@ -67,6 +67,14 @@ class ConcurrentPosterior:
         """Return the posterior standard deviation of each arm."""
         return self.whole.sd()
 
+    def outcome_sd(self) -> Float[Array, "R A"]:
+        """Return an estimate of the standard deviation of one patient's outcome on each arm."""
+        return self.whole.outcome_sd()
+
+    def log_bayes_factor_equal(self, among: Bool[Array, "R A"]) -> Float[Array, " R"]:
+        """Return the log Bayes factor of equality of the arms of `among`, where the posterior is one of proportions."""
+        return cast("ProportionPosterior", self.whole).log_bayes_factor_equal(among)
+
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""
         return self.whole.prob_above(value)

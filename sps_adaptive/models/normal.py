@@ -130,10 +130,13 @@ class BoundNormal:
         vague = vague_variance(location, self.sd)
         gained = degrees_of_freedom(seen.n, self.prior_patients)
         if self.variance == "known":
-            return GaussianPosterior(location, self.sd * np.sqrt(own_variance(patients, vague / self.sd**2)))
+            own = own_variance(patients, vague / self.sd**2)
+            return GaussianPosterior(location, self.sd * np.sqrt(own), np.full_like(own, self.sd))
         if self.variance == "arm_specific":
             scale, df = pooled_variance(spread, gained, self.sd, self.sd_patients, vague)
-            return StudentPosterior(location, np.sqrt(scale * own_variance(patients, vague / scale)), df)
+            own = own_variance(patients, vague / scale)
+            stated = self.sd_patients + gained < LEAST_DF  # nothing is known of the spread but the guess
+            return StudentPosterior(location, np.sqrt(scale * own), df, np.where(stated, self.sd, np.sqrt(scale)))
         scale, df = pooled_variance(spread.sum(axis=1), gained.sum(axis=1), self.sd, self.sd_patients, vague[:, 0])
         own = own_variance(patients, vague / scale[:, None])
         return JointStudentPosterior(location, own, np.zeros_like(own), scale, df)

@@ -85,6 +85,32 @@ class BetaPosterior:
         patients = self.alpha + self.beta
         return np.sqrt(self.alpha * self.beta / (patients + 1)) / patients
 
+    def outcome_sd(self) -> Float[Array, "R A"]:
+        """Return the standard deviation of a yes or no at the posterior mean of each arm."""
+        mean = self.mean()
+        return np.sqrt(mean * (1 - mean))
+
+    def log_bayes_factor_equal(self, among: Bool[Array, "R A"]) -> Float[Array, " R"]:
+        r"""Return log P(data | the arms of `among` are equal) - log P(data | each has a rate of its own).
+
+        With :math:`B` the beta function, S responders among n in all those arms and the parameters of a common prior,
+
+        .. math:: \log \frac{B(\bar\alpha + S, \bar\beta + n - S)}{B(\bar\alpha, \bar\beta)}
+            - \sum_a \log \frac{B(\alpha_a + s_a, \beta_a + n_a - s_a)}{B(\alpha_a, \beta_a)}.
+
+        The prior of the common rate is the logarithmic pool of the arms' priors with equal weights, that is
+        the Beta distribution with their mean parameters: the prior itself where all arms have the same.
+        """
+        first, second = np.array(self.priors).T
+        own = betaln(self.alpha, self.beta) - betaln(first, second)
+        number = np.maximum(among.sum(axis=1), 1)
+        first, second = (np.where(among, part, 0.0).sum(axis=1) / number for part in (first, second))
+        first, second = (np.where(among.any(axis=1), part, 1.0) for part in (first, second))
+        responders = np.where(among, self.successes, 0).sum(axis=1)
+        others = np.where(among, self.n - self.successes, 0).sum(axis=1)
+        together = betaln(first + responders, second + others) - betaln(first, second)
+        return np.asarray(together - np.where(among, own, 0.0).sum(axis=1))
+
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""
         alpha, beta, where = self._distinct_states()

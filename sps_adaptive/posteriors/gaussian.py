@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from sps_adaptive.contracts import Array
 
 
+def stated(spread: Float[Array, "R A"] | None) -> Float[Array, "R A"]:
+    """Return how much outcomes vary, as the analysis has stated it.
+
+    Raises
+    ------
+    ValueError
+        If it has not.
+    """
+    if spread is None:
+        raise ValueError("this posterior does not know how much the outcomes of single patients vary")
+    return spread.copy()
+
+
 @dataclass(frozen=True, eq=False)
 class GaussianPosterior:
     r"""Independent posteriors :math:`\theta_a \sim N(\mu_a, \sigma_a^2)`.
@@ -27,6 +40,8 @@ class GaussianPosterior:
     location: Float[Array, "R A"]
     scale: Float[Array, "R A"]
     """Posterior standard deviations, positive."""
+    spread: Float[Array, "R A"] | None = None
+    """Standard deviation of one patient's outcome, where the analysis says."""
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the posterior mean of each arm."""
@@ -35,6 +50,10 @@ class GaussianPosterior:
     def sd(self) -> Float[Array, "R A"]:
         """Return the posterior standard deviation of each arm."""
         return self.scale.copy()
+
+    def outcome_sd(self) -> Float[Array, "R A"]:
+        """Return the standard deviation of one patient's outcome on each arm."""
+        return stated(self.spread)
 
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""

@@ -54,6 +54,10 @@ class JointStudentPosterior:
         """Return the posterior standard deviation of each arm; where infinite, half the central 68.3% interval."""
         return self._scale() * student_sd(self.df)[:, None]
 
+    def outcome_sd(self) -> Float[Array, "R A"]:
+        """Return s, the estimated standard deviation of one patient's outcome, the same on all arms."""
+        return np.sqrt(np.broadcast_to(self.variance[:, None], self.location.shape))
+
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""
         return np.asarray(stdtr(self.df[:, None], (self.location - value) / self._scale()))

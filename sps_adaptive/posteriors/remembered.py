@@ -49,6 +49,14 @@ class Remembered:
         """Return the posterior standard deviation of each arm."""
         return self._posterior.sd()
 
+    def outcome_sd(self) -> Float[Array, "R A"]:
+        """Return an estimate of the standard deviation of one patient's outcome on each arm."""
+        return self._posterior.outcome_sd()
+
+    def log_bayes_factor_equal(self, among: Bool[Array, "R A"]) -> Float[Array, " R"]:
+        """Return the log Bayes factor of equality of the arms of `among`, where the posterior is one of proportions."""
+        return cast("ProportionPosterior", self._posterior).log_bayes_factor_equal(among)
+
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""
         return self._posterior.prob_above(value)

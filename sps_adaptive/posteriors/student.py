@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, stdtr, stdtrit
 
+from sps_adaptive.posteriors.gaussian import stated
 from sps_adaptive.posteriors.independent import (
     NODE,
     NODE_WEIGHT,
@@ -36,6 +37,8 @@ class StudentPosterior:
     """Scales of the t distributions, positive."""
     df: Float[Array, "R A"]
     """Degrees of freedom, positive; infinite for a normal posterior."""
+    spread: Float[Array, "R A"] | None = None
+    """Estimated standard deviation of one patient's outcome, where the analysis says."""
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the centre of each arm: the posterior mean where it exists (more than one degree of freedom)."""
@@ -44,6 +47,10 @@ class StudentPosterior:
     def sd(self) -> Float[Array, "R A"]:
         """Return the posterior standard deviation of each arm; where infinite, half the central 68.3% interval."""
         return self.scale * student_sd(self.df)
+
+    def outcome_sd(self) -> Float[Array, "R A"]:
+        """Return an estimate of the standard deviation of one patient's outcome on each arm."""
+        return stated(self.spread)
 
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sps_adaptive.allocation import Thompson
+from tests.allocation.settings import paths, setting
 from tests.allocation.test_bounds import control_first_twin
 from tests.contracts.fakes import FakePosterior, a_look, look_at_best
 
@@ -101,7 +102,7 @@ def test_rows_sum_to_1_within_bounds_and_closed_arms_get_nothing(weights, power,
     rivals = arms if share in (None, "matched") else arms - 1
     floor, ceiling = low * left / rivals * 0.999, left / rivals + high * (1 - left / rivals)
     rule = Thompson(kind="thompson", power=power, floor=floor, ceiling=ceiling, control_share=share)
-    assert rule.problems(arms) == []
+    assert rule.problems(setting(arms)) == []
     best = np.where(is_open, np.array(weights) + 1e-9, 0)
     found = probabilities(
         best / best.sum(), is_open=is_open, power=power, floor=floor, ceiling=ceiling, control_share=share
@@ -131,7 +132,7 @@ def test_rows_sum_to_1_within_bounds_and_closed_arms_get_nothing(weights, power,
     ],
 )
 def test_bounds_that_cannot_be_kept_are_problems(given, arms, path):
-    assert (path,) in [where for where, _, _ in Thompson(kind="thompson", **given).problems(arms)]
+    assert (path,) in [where for where, _, _ in Thompson(kind="thompson", **given).problems(setting(arms))]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_bounds_that_cannot_be_kept_are_problems(given, arms, path):
 )
 def test_bounds_that_can_just_be_kept_are_not(given, arms):
     rule = Thompson(kind="thompson", **given)
-    assert rule.problems(arms) == []
+    assert rule.problems(setting(arms)) == []
     start = rule.start(np.ones((1, arms), bool), 0)
     assert abs(start.sum() - 1) < 1e-12
 
@@ -196,3 +197,23 @@ def test_the_answer_of_the_posterior_is_left_alone(power, share):
     look = a_look(Remembering(best), np.ones((2, 3), bool))
     found = Thompson(kind="thompson", power=power, control_share=share, floor=0.2).probabilities(look)
     assert found is not best and best.tolist() == [BEST, [0.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize("k, power", [(0, 0), (1, 0.5), (2, 1)])
+def test_each_look_has_its_power(k, power):
+    listed = Thompson(kind="thompson", power=[0, 0.5, 1])
+    found = listed.probabilities(look_at_best(BEST, k=k, n_looks=3))
+    np.testing.assert_array_equal(found, Thompson(kind="thompson", power=power).probabilities(look_at_best(BEST)))
+
+
+@pytest.mark.parametrize("n_looks, fits", [(3, True), (2, False), (4, False), (0, False), (None, True)])
+def test_powers_are_as_many_as_looks(n_looks, fits):
+    found = Thompson(kind="thompson", power=[0, 0.5, 1]).problems(setting(3, n_looks))
+    assert paths(found) == ([] if fits else [("power",)])
+    assert fits or found[0][1] == f"3 powers for {n_looks} looks"
+
+
+def test_powers_by_look_belong_to_one_number_of_patients():
+    assert Thompson(kind="thompson", power=[1, 1]).bound_to_size() == "powers look by look"
+    assert Thompson(kind="thompson").bound_to_size() == "power: n/2N"
+    assert Thompson(kind="thompson", power=1).bound_to_size() is None

@@ -29,6 +29,15 @@ class FakePosterior:
     def sd(self) -> Array:
         return np.full(self.best.shape, 0.1)
 
+    def outcome_sd(self) -> Array:
+        return np.sqrt(0.2 + self.best)
+
+    def counts(self) -> tuple[Array, Array]:
+        return np.full(self.best.shape, 10), np.round(10 * self.best).astype(int)
+
+    def log_bayes_factor_equal(self, among: Array) -> Array:
+        return 2 - 5 * np.where(among, self.best, 0).max(axis=1)
+
     def prob_above(self, value: float) -> Array:
         return 1 / (1 + np.exp(-(self.mean() - value) / self.sd()))
 

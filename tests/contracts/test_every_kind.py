@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from sps_adaptive.allocation import AllocationKind, Fixed
+from sps_adaptive.allocation import AllocationKind
+from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import Outcome, Potential, Snapshot, Stop
 from sps_adaptive.decisions import DecisionKind, Predictive
 from sps_adaptive.endpoints import EndpointKind
@@ -117,6 +118,42 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"power": 0.5, "control_share": "matched"},
         {"control_share": "square_root", "floor": 0.15},
         {"power": 1, "control_share": 0.33, "floor": 0.1, "rescale": "both"},
+        {"power": [0, 0.5, 1], "burn_in": 21, "floor": 0.1},
+        {"power": 1, "burn_in_per_arm": 7, "floor": 0.2, "control_share": 0.4},
+    ],
+    ("allocation", "square_root_control"): [{}],
+    ("allocation", "top_two"): [{}, {"beta": 0.7, "floor": 0.1}, {"beta": 1, "control_share": "square_root"}],
+    ("allocation", "information_weighted"): [
+        {},
+        {"variance": False, "gamma": 0.5, "ceiling": 0.6},
+        {"control_share": "matched", "zero_out": 0.1},
+        {"control_share": 0.3, "zero_out": 0.2, "burn_in_per_arm": 8},
+    ],
+    ("allocation", "trippa"): [{}, {"gamma": 3, "eta": 1.4, "nu": 0.1, "nu_grows": False, "floor": 0.1}],
+    ("allocation", "null_hypothesis"): [{}, {"prior_of_equality": 0.8, "floor": 0.1}, {"effect_sd": 0.3}],
+    ("allocation", "neyman"): [{}, {"control_share": 0.4}],
+    ("allocation", "rsihr"): [{}, {"burn_in": 21, "burn_in_per_arm": 7}],
+    ("allocation", "doubly_adaptive"): [
+        {"target": "neyman"},
+        {"target": "rsihr", "gamma": 4, "floor": 0.1},
+        {"target": "equal", "burn_in": 20},
+    ],
+    ("allocation", "erade"): [{"target": "rsihr"}, {"target": "neyman", "alpha": 0.7, "floor": 0.1}],
+    ("allocation", "play_the_winner"): [{}, {"urn": 3, "beta": 2, "control_share": "matched"}],
+    ("allocation", "mixture"): [
+        {
+            "rules": [
+                {"weight": 0.5, "rule": {"kind": "square_root_control"}},
+                {"weight": 0.5, "rule": {"kind": "thompson", "power": 1, "floor": 0.1}},
+            ]
+        },
+        {
+            "rules": [
+                {"weight": 2, "rule": {"kind": "fixed", "ratio": {"a": 2, "b": 1, "c": 1}}},
+                {"weight": 1, "rule": {"kind": "doubly_adaptive", "target": "rsihr", "burn_in_per_arm": 7}},
+            ],
+            "block": 12,
+        },
     ],
     ("realisation", "independent"): [{}],
     ("realisation", "minimisation"): [
@@ -358,6 +395,7 @@ def answers(posterior: Any, among: np.ndarray = AMONG) -> dict[str, np.ndarray]:
     """Every question that can be asked of a posterior."""
     return {
         "mean": posterior.mean(),
+        "outcome sd": posterior.outcome_sd(),
         "interval": posterior.interval(0.9),
         "best": posterior.prob_best(among),
         "better": posterior.prob_better(0),
@@ -375,6 +413,7 @@ def test_analysis_model(part):
     found = holds(lambda given: answers(model.fit(given)), snapshot)
     for name, shape in {
         "mean": (R, A),
+        "outcome sd": (R, A),
         "interval": (R, A, 2),
         "best": (R, A),
         "better": (R, A),
@@ -489,7 +528,7 @@ def the_look(k: int = 1, order: list[int] | None = None, which: slice = slice(No
 
 
 def ready(part: Any, arms: tuple[str, ...] = ARMS) -> Any:
-    return part.bind(arms) if isinstance(part, Fixed) else part
+    return part.bind(arms)
 
 
 @examples("allocation")
@@ -599,6 +638,19 @@ def test_realisation_with_the_arms_in_another_order_gives_each_patient_the_same_
     share, theirs = pairs(one).mean(axis=0), pairs(other).mean(axis=0)
     error = np.sqrt(2 * np.maximum(share * (1 - share), 1e-4) / many)
     assert (np.abs(share - theirs) < 5 * error).all()
+
+
+@examples("allocation")
+def test_allocation_rule_is_told_in_a_piece_of_a_sentence(part):
+    told = part.words(ARMS)
+    assert told and told == " ".join(told.split()) and not told.endswith((".", ";", ","))
+    assert ". " not in told and not told[0].isspace() and not told[:2].istitle()
+
+
+@examples("allocation")
+def test_allocation_rule_has_no_problem_with_its_own_example(part):
+    arms = ARMS[:2] if part.kind == "erade" else ARMS
+    assert part.problems(Setting(arms, SCHEDULED, True)) == []
 
 
 # -------------------------------------------------------------------------------------------- decisions

@@ -71,8 +71,18 @@ def test_probability_of_being_better_by_a_margin(both, margin):
 def test_means_intervals_and_differences(both):
     cells, one_by_one = both
     close(cells.mean(), one_by_one.mean())
+    close(cells.sd(), one_by_one.sd())
+    close(cells.outcome_sd(), one_by_one.outcome_sd())
+    close(cells.outcome_sd(), np.sqrt(cells.mean() * (1 - cells.mean())))
     close(cells.interval(0.9), one_by_one.interval(0.9))
     close(cells.difference(1, 0.95), one_by_one.difference(1, 0.95))
+
+
+def test_evidence_of_equality(both):
+    cells, one_by_one = both
+    among = np.ones(cells.batch.rows().shape, bool)
+    among[:, 1] = False
+    close(cells.log_bayes_factor_equal(among), one_by_one.log_bayes_factor_equal(among))
 
 
 def test_batches_say_the_same_as_the_whole_layer():

@@ -186,6 +186,10 @@ TIED_TO_A_SCALE = {
         "prior mean of the slope, 0.5",
     ),
     "margin of efficacy": ({"rules": MARGIN}, "Rule 1 (efficacy) has a margin of 0.5"),
+    "prior of the effects": (
+        {"allocation": "{kind: null_hypothesis, effect_sd: 1, realisation: independent}"},
+        "standard deviation of the effects, 1, has the unit",
+    ),
     "margin for dropping": ({"rules": MARGIN_TO_DROP}, "Rule 2 (drop_arm) has a margin of -0.5"),
 }
 
@@ -208,6 +212,26 @@ def test_what_ties_the_analysis_to_a_scale_is_refused_and_matters(name):
 def test_arms_with_different_standard_deviations_are_refused():
     assert "ratios" in " ".join(broken_by(parse(text(sd="{a: 1, b: 2, c: 1}"))))
     assert broken_by(parse(text(sd="{a: 2, b: 2, c: 2}"))) == []
+
+
+@pytest.mark.parametrize(
+    "rule, is_bound",
+    [
+        ("kind: neyman", True),
+        ("kind: information_weighted", True),
+        ("kind: information_weighted, variance: false", False),
+        ("kind: doubly_adaptive, target: neyman", True),
+        ("kind: doubly_adaptive, target: equal", False),
+        ("kind: top_two", False),
+        ("kind: trippa", False),
+        ("kind: mixture, rules: [{weight: 1, rule: {kind: equal}}, {weight: 1, rule: {kind: neyman}}]", True),
+        ("kind: mixture, rules: [{weight: 1, rule: {kind: equal}}, {weight: 1, rule: {kind: thompson}}]", False),
+    ],
+)
+def test_allocation_that_compares_standard_deviations_is_refused(rule, is_bound):
+    found = broken_by(parse(text(allocation=f"{{{rule}}}")))
+    assert len(found) == is_bound
+    assert not is_bound or "compares standard deviations" in found[0]
 
 
 def test_a_threshold_of_one_half_is_refused():

@@ -240,6 +240,12 @@ REFUSALS: dict[str, tuple[tuple[Any, ...], dict[str, Any], list[int], float | No
     "depends on the largest number": (
         (24, (0.3, 0.6), WHEN, TS | {"power": "n/2N"}, RULES), {}, [20], None, "power: n/2N",
     ),
+    "exponents that grow": (
+        (24, (0.3, 0.6), WHEN, {"kind": "trippa"}, RULES), {}, [20], None, "trippa's exponents",
+    ),
+    "powers look by look": (
+        (24, (0.3, 0.6), WHEN, TS | {"power": [0, 0.5, 1]}, RULES), {}, [20], None, "powers look by look",
+    ),
     "predictive": (
         (24, (0.3, 0.6), WHEN, TS, [{"kind": "predictive", "probability": 0.1}, END]), {}, [20], None,
         "predictive probabilities are about one largest number",

@@ -311,7 +311,7 @@ ONE_MISTAKE = {
         "kind: thomson",
         "allocation:",
         "allocation: kind 'thomson' is not known",
-        "did you mean 'thompson'? one of: equal, fixed, thompson",
+        "did you mean 'thompson'? one of: ",
     ),
     "unknown kind of an endpoint": (
         IVIG,
@@ -335,10 +335,10 @@ ONE_MISTAKE = {
         "",
         "allocation:",
         "allocation: kind is missing",
-        "one of: equal, fixed, thompson",
+        ", equal, ",
     ),
     "no only kind": (IVIG, "    kind: exponential\n", "", "dropout:", "kind is missing", "write kind: exponential"),
-    "kind is a number": (IVIG, "kind: thompson", "kind: 3", "allocation:", "kind 3 is not known", "one of: equal"),
+    "kind is a number": (IVIG, "kind: thompson", "kind: 3", "allocation:", "kind 3 is not known", ", equal, "),
     "not an option": (
         IVIG,
         "better: higher",

@@ -172,3 +172,13 @@ def test_scales_at_the_limit_of_the_numbers():
     np.testing.assert_allclose(best, expected, atol=2e-6)
     np.testing.assert_allclose(posterior.prob_better(0)[:, 1], [1, 0.5, 0, 0.5], atol=1e-6)
     assert np.isfinite(posterior.difference(0, 0.95)).all()
+
+
+@pytest.mark.parametrize("kind", ["normal", "student"])
+def test_how_much_outcomes_vary_is_known_where_the_analysis_says(kind):
+    location, scale = np.zeros((1, 2)), np.ones((1, 2))
+    fields = (location, scale) if kind == "normal" else (location, scale, scale)
+    posterior = {"normal": GaussianPosterior, "student": StudentPosterior}[kind]
+    np.testing.assert_array_equal(posterior(*fields, 2 * scale).outcome_sd(), [[2, 2]])
+    with pytest.raises(ValueError, match="does not know how much the outcomes"):
+        posterior(*fields).outcome_sd()

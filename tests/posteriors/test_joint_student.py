@@ -153,3 +153,10 @@ def test_contrasts_are_student():
         arm = t(df, location[1], np.sqrt(covariance[1, 1]))
         np.testing.assert_allclose(posterior.interval(0.9)[0, 1], arm.ppf([0.05, 0.95]), rtol=1e-9, atol=1e-9)
         np.testing.assert_array_equal(posterior.mean()[0], location)
+
+
+def test_outcomes_vary_alike_on_all_arms():
+    found = JointStudentPosterior(
+        np.zeros((2, 3)), np.ones((2, 3)), np.zeros((2, 3)), np.array([4.0, 9.0]), np.ones(2)
+    ).outcome_sd()
+    np.testing.assert_array_equal(found, [[2, 2, 2], [3, 3, 3]])
