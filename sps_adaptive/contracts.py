@@ -154,6 +154,8 @@ class Look(NamedTuple):
     """Those of them whose outcome is known."""
     is_open: Bool[Array, "R A"]
     """Arms that still take patients."""
+    is_claimed: Bool[Array, "R A"]
+    """Arms that have been declared effective."""
     posterior: Posterior
 
     @property

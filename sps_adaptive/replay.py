@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sps_adaptive.block import DESIGNS, draw
-from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Look
 from sps_adaptive.decisions.efficacy import BoundConditional
+from sps_adaptive.decisions.joined import Joined
 from sps_adaptive.decisions.predictive import BoundPredictive
-from sps_adaptive.decisions.threshold import Threshold
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.binding import designs
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario
@@ -21,8 +23,19 @@ from sps_adaptive.trial import look_at, run
 if TYPE_CHECKING:
     import pandas as pd
 
-COMPARING = (Threshold, BoundConditional, BoundPredictive)
-"""Rules that compare a probability of each arm with a threshold."""
+
+class Heard(NamedTuple):
+    """What a rule compared at a look."""
+
+    number: int
+    """Number of the rule in the file, from 1."""
+    kind: str
+    """What kind of rule it is."""
+    asked: str
+    """What it compares, and which side of the threshold matters, as in a formula: `P(better than placebo) >`."""
+    threshold: float
+    values: dict[str, float]
+    """What is compared with the threshold, by experimental arm."""
 
 
 class Replay(NamedTuple):
@@ -79,7 +92,7 @@ class Replay(NamedTuple):
             }
         )
 
-    def rules(self, number: int) -> list[tuple[int, float, dict[str, float]]]:
+    def rules(self, number: int) -> list[Heard]:
         """Return what each rule compared at a look, for the rules that spoke.
 
         Parameters
@@ -90,9 +103,8 @@ class Replay(NamedTuple):
         Returns
         -------
         list
-            For each rule: its number in the file, its threshold, and by experimental arm what it compares with that:
-            the posterior probability of being better than the control by the rule's margin, or the predictive
-            probability of success.
+            For each rule that compares something with a threshold, what it compared; rules that are joined to one come
+            one after the other, under its number.
         """
         design = designs(self.scenario)[self.design]
         arm = np.maximum(self.record.arm, 0)
@@ -101,14 +113,16 @@ class Replay(NamedTuple):
         seen = self.record.looks[number - 1]
         enrolled = (self.record.arm >= 0).sum(axis=1)
         snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
-        look = look_at(design, number - 1, snapshot, seen.is_open, design.model.fit(snapshot))
+        look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot))
         numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design == DESIGNS[0] or rule.at_final]
         found = []
         for k, rule in zip(numbers, design.decisions, strict=True):
-            if isinstance(rule, COMPARING) and rule.applies(look) and (rule.at_final or not look.is_final):
-                value, threshold = rule.compared(look)
+            for leaf in comparing(rule, look):
+                value, threshold = leaf.compared(look)
                 by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if a != design.control}
-                found.append((k, float(threshold[0]), by_arm))
+                own = leaf if isinstance(leaf, Crossing) else leaf.rule
+                asked = f"{own.compares(design.arms[design.control])} {'>' if own.upper else '<'}"
+                found.append(Heard(k, own.word, asked, float(threshold[0]), by_arm))
         return found
 
     def _look(self, k: int, look: LookRecord) -> dict[str, Any]:
@@ -120,6 +134,16 @@ class Replay(NamedTuple):
             "month": first["day"] / DAYS_PER_MONTH,
             "stop_reason": STOP_REASONS[first["stop"]],
         }
+
+
+def comparing(rule: object, look: Look) -> Iterator[Crossing | BoundConditional | BoundPredictive]:
+    """Yield the rules that are heard at a look and compare a probability of each arm with a threshold."""
+    if isinstance(rule, Joined):
+        if rule.applies(look):
+            for inner in rule.rules:
+                yield from comparing(inner, look)
+    elif isinstance(rule, Crossing | BoundConditional | BoundPredictive) and rule.applies(look):
+        yield rule
 
 
 def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS[0]) -> Replay:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from sps_adaptive.allocation.bounded import Bounded
-from sps_adaptive.decisions import DropArm, Efficacy, Futility
+from sps_adaptive.decisions import DropArm, Futility, Harm
+from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.decisions.rule import Measured
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
 from sps_adaptive.population import Poisson, Sites
@@ -261,35 +263,36 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
 
 
 def _about_decisions(scenario: Scenario) -> Iterator[str]:
-    efficacy = [rule for rule in scenario.decisions if isinstance(rule, Efficacy)]
-    if not efficacy:
+    claims = [rule for _, rule in scenario.claims() if isinstance(rule, Claim)]
+    if not claims:
         yield "There is no efficacy rule: no arm can ever be declared effective."
-    if len(efficacy) > 1:
+    if len({rule.by for rule in claims}) > 1:
         yield "There are several efficacy rules: an arm counts as effective by the margin of the first."
-    for rule in efficacy:
-        analyses = scenario.n_looks - rule.from_look + 2
-        if analyses > 1 and not isinstance(rule.probability, list):
+    for rule in claims:
+        analyses = sum(rule.heard_at(number) for number in range(1, scenario.n_looks + 1)) + 1
+        if analyses > 1 and rule.is_constant and rule.stated:
             yield (
-                f"The efficacy threshold {rule.probability:g} is the same at all {analyses} analyses: each "
+                f"The efficacy threshold {rule.stated[0]:g} is the same at all {analyses} analyses: each "
                 "look adds to the type I error. See the familywise error where nothing works."
             )
-        for other in scenario.decisions:
-            if isinstance(other, Futility | DropArm) and other.margin <= rule.margin:
-                low = other.probability if isinstance(other.probability, float) else max(other.probability)
-                high = rule.probability if isinstance(rule.probability, float) else min(rule.probability)
+        for _, other in scenario.rules():
+            if isinstance(other, Futility | DropArm) and other.by <= rule.by and other.stated and rule.stated:
+                low, high = max(other.stated), min(rule.stated)
                 if low > high:
                     yield (
                         f"The {other.kind} threshold {low:g} is above the efficacy threshold {high:g}: an arm can "
                         "meet both; the order of the rules decides."
                     )
-    for number, decision in enumerate(scenario.decisions, start=1):
-        levels = decision.probability if isinstance(decision.probability, list) else [decision.probability]
-        if isinstance(decision, Efficacy) and min(levels) < 0.8:
+    for (place, *_), decision in scenario.rules():
+        levels = decision.stated if isinstance(decision, Crossing) else []
+        number = int(place) + 1
+        if levels and isinstance(decision, Claim | Harm) and min(levels) < 0.8:
+            does = "declares an arm effective when it is better" if isinstance(decision, Claim) else "sees harm"
             yield (
-                f"Rule {number} declares an arm effective when it is better with probability above {min(levels):g} "
+                f"Rule {number} {does} with probability above {min(levels):g} "
                 "only: is this a p-value, or meant for another rule?"
             )
-        if isinstance(decision, Futility | DropArm) and max(levels) > 0.5:
+        if levels and isinstance(decision, Futility | DropArm) and max(levels) > 0.5:
             yield (
                 f"Rule {number} ({decision.kind}) gives up although an arm is better with a probability up to "
                 f"{max(levels):g}: is the threshold meant the other way round?"

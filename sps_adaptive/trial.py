@@ -71,7 +71,7 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
             end = last_day(cohort, outcome, everybody)
         takes_place = state.running & (day < end) & (day > state.looked)
         snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms))
-        look = look_at(design, index, snapshot, state.is_open, design.model.fit(snapshot))
+        look = look_at(design, index, snapshot, state.is_open, state.is_claimed, design.model.fit(snapshot))
         decision = decide(design, look, state.is_claimed, state.control)
         state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
         records.append(
@@ -100,7 +100,14 @@ def start(design: Design, cohort: Cohort) -> State:
     )
 
 
-def look_at(design: Design, index: int, snapshot: Snapshot, is_open: Bool[Array, "R A"], posterior: Posterior) -> Look:
+def look_at(
+    design: Design,
+    index: int,
+    snapshot: Snapshot,
+    is_open: Bool[Array, "R A"],
+    is_claimed: Bool[Array, "R A"],
+    posterior: Posterior,
+) -> Look:
     """Return what the rules may see."""
     return Look(
         k=index,
@@ -113,6 +120,7 @@ def look_at(design: Design, index: int, snapshot: Snapshot, is_open: Bool[Array,
         arm_enrolled=snapshot.arm_enrolled,
         arm_known=snapshot.arm_known,
         is_open=is_open,
+        is_claimed=is_claimed,
         posterior=Remembered(posterior),
     )
 
@@ -164,7 +172,8 @@ def final_analysis(
     day = np.where(state.running, followed_until, np.maximum(followed_until, state.stop_day))
     snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
-    look = look_at(design, design.schedule.n_looks(design.patients), snapshot, judged, design.model.fit(snapshot))
+    number = design.schedule.n_looks(design.patients)
+    look = look_at(design, number, snapshot, judged, state.is_claimed, design.model.fit(snapshot))
     verdict = judge(design, look, state.control)
     state = state._replace(
         is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),

@@ -138,7 +138,7 @@ def test_what_the_rules_compared_is_what_they_decided():
         told = replay(scenario, "ivig as expected", replicate)
         was_open = np.ones(3, bool)
         for look in told.looks():
-            for number, threshold, better in told.rules(look["look"]):
+            for number, _, _, threshold, better in told.rules(look["look"]):
                 rule = scenario.decisions[number - 1]
                 for arm, probability in better.items():
                     a = scenario.arm_names.index(arm)

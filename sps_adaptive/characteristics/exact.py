@@ -17,13 +17,12 @@ from sps_adaptive.arrays import TIE
 from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics import sums
 from sps_adaptive.characteristics.error import Figure
-from sps_adaptive.characteristics.matched import MATCHED
+from sps_adaptive.characteristics.matched import MATCHED, has_one_threshold
 from sps_adaptive.characteristics.metrics import METRICS, Metric
 from sps_adaptive.characteristics.summary import frame_of
 from sps_adaptive.characteristics.timing import Timing, timing
 from sps_adaptive.characteristics.truths import TrueState, true_state
 from sps_adaptive.characteristics.wide import ArmsAtEnd, Looks, Trials
-from sps_adaptive.decisions import Efficacy
 from sps_adaptive.exact.binding import designs as bound_designs
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import Certifier
@@ -492,12 +491,12 @@ def _matched(
     Exact errors come in steps, so the fixed design is made a randomised test: between the two thresholds whose errors
     are next to the one wanted, with the weights that make it right.
     """
-    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy) and rule.test == "posterior"]
+    plain = has_one_threshold(scenario)
     adaptive, fixed = (found[name] for name in DESIGNS)
     null = next(
         (k for k, each in enumerate(fixed) if each.scores.right is None and each.scores.wrong is not None), None
     )
-    if len(rules) != 1 or null is None:
+    if not plain or null is None:
         return {}
     alpha = adaptive[null].masses["familywise_error", 0, 0].s1
     strict, loose, share = _thresholds(fixed[null].scores, alpha)

@@ -84,12 +84,9 @@ def story(told: Replay, *, patients: bool) -> None:
     for look in told.looks():
         say()
         table(_look_table(scenario, look))
-        for number, threshold, better in told.rules(look["look"]):
-            rule = scenario.decisions[number - 1]
-            sign = ">" if rule.kind == "efficacy" else "<"
-            margin = f" by {rule.margin:g}" if rule.margin else ""
-            each = ", ".join(f"{arm} {probability:.4f}" for arm, probability in better.items())
-            prose(f"Rule {number} ({rule.kind}): P(better than {control}{margin}) {sign} {threshold:g}? {each}.")
+        for heard in told.rules(look["look"]):
+            each = ", ".join(f"{arm} {value:.4f}" for arm, value in heard.values.items())
+            prose(f"Rule {heard.number} ({heard.kind}): {heard.asked} {heard.threshold:g}? {each}.")
         prose(_sentence(scenario, look))
     say()
     selected = told.selected_arm()

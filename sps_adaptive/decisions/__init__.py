@@ -4,11 +4,33 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sps_adaptive.decisions.all_of import AllOf
+from sps_adaptive.decisions.any_of import AnyOf
 from sps_adaptive.decisions.drop_arm import DropArm
 from sps_adaptive.decisions.efficacy import Efficacy
 from sps_adaptive.decisions.futility import Futility
+from sps_adaptive.decisions.harm import Harm
+from sps_adaptive.decisions.non_inferiority import NonInferiority
 from sps_adaptive.decisions.predictive import Predictive
+from sps_adaptive.decisions.prune import Prune
 
-DecisionKind = Annotated[Efficacy | Futility | DropArm | Predictive, Field(discriminator="kind")]
+DecisionKind = Annotated[
+    Efficacy | NonInferiority | Futility | DropArm | Harm | Prune | Predictive | AllOf | AnyOf,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["DecisionKind", "DropArm", "Efficacy", "Futility", "Predictive"]
+AllOf.model_rebuild(_types_namespace={"DecisionKind": DecisionKind})
+AnyOf.model_rebuild(_types_namespace={"DecisionKind": DecisionKind})
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "DecisionKind",
+    "DropArm",
+    "Efficacy",
+    "Futility",
+    "Harm",
+    "NonInferiority",
+    "Predictive",
+    "Prune",
+]

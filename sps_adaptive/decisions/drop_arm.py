@@ -27,6 +27,11 @@ class DropArm(Threshold):
     kind: Literal["drop_arm"]
 
     @property
+    def upper(self) -> bool:
+        """Arms are given up below the threshold."""
+        return False
+
+    @property
     def effect(self) -> Effect:
         """The arm takes no more patients."""
         return "close"

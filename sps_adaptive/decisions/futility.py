@@ -25,6 +25,11 @@ class Futility(Threshold):
     kind: Literal["futility"]
 
     @property
+    def upper(self) -> bool:
+        """Arms are given up below the threshold."""
+        return False
+
+    @property
     def effect(self) -> Effect:
         """The trial is given up."""
         return "give_up"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.arrays import above, below
 from sps_adaptive.contracts import Look, PredictiveTable, Stop, Verdict
-from sps_adaptive.decisions.rule import Effect, Measured, conclude
+from sps_adaptive.decisions.rule import Effect, Measured, Place, conclude
+from sps_adaptive.decisions.shape import Shape
 from sps_adaptive.decisions.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Predictive(Threshold):
     """Whether a small probability stops the trial for futility, or a large one for efficacy."""
 
     @property
+    def upper(self) -> bool:
+        """Whether a large probability counts, and not a small one."""
+        return self.then == "efficacy"
+
+    @property
     def effect(self) -> Effect:
         """What follows."""
         return "claim" if self.then == "efficacy" else "give_up"
@@ -52,6 +58,18 @@ class Predictive(Threshold):
     def met(self, look: Look) -> Bool[Array, "R A"]:
         """Refuse: the rule must first learn the paths of its trial."""
         raise TypeError("a predictive rule works only when bound to its trial")
+
+    def compares(self, control: str) -> str:
+        """Return what the rule compares with its threshold, as short as in a formula."""
+        return "P(success)"
+
+    def problems(self, n_looks: int, at_final: bool) -> list[Place]:
+        """Return what cannot be, as (path, message, hint)."""
+        found: list[Place] = []
+        if isinstance(self.probability, Shape) and self.probability.error is not None:
+            what = "a type I error belongs to a threshold on a posterior probability"
+            found.append((("probability", "error"), what, "give final, the last threshold"))
+        return super().problems(n_looks, at_final) + found
 
     def words(self, measured: Measured) -> str:
         """Return the rule in plain English, without a full stop."""

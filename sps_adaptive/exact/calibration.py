@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sps_adaptive.arrays import TIE
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.bernstein import Supremum
 from sps_adaptive.exact.binding import designs
@@ -126,17 +127,19 @@ def digits(width: float) -> int:
 
 
 def with_threshold(scenario: Scenario, place: int, threshold: float) -> Scenario:
-    """Return the scenario with another threshold in one of its rules."""
+    """Return the scenario with another threshold in one of its rules; a shape keeps its form and ends there."""
     rules = list(scenario.decisions)
-    rules[place] = rules[place].model_copy(update={"probability": threshold})
+    rule = rules[place]
+    assert isinstance(rule, Crossing)
+    rules[place] = rule.with_final(threshold)
     return scenario.model_copy(update={"decisions": rules})
 
 
 def _by_passes(scenario: Scenario, place: int, level: float) -> Calibration:
-    if isinstance(scenario.decisions[place].probability, list):
+    if isinstance(efficacy_rule(scenario)[1].probability, list):
         raise UsageError(
             "thresholds by look cannot be found: there is more than one number to move",
-            "give the efficacy rule one number, or let it speak at the final analysis only (from_look)",
+            "give the efficacy rule one number or a shape, or let it speak at the final analysis only (from_look)",
         )
 
     def worst(threshold: float) -> Certificate:

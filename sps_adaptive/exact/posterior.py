@@ -44,9 +44,16 @@ class CellPosterior:
         return counts(self.batch.rows())
 
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
-        """Return P(arm is the best of `among`), which must be the same arms in every state."""
-        open_arms = np.flatnonzero(among[0]) if len(among) else np.empty(0, np.int64)
-        best = np.zeros(among.shape)
+        """Return P(arm is the best of `among`)."""
+        sets = np.unique(among, axis=0)
+        if len(sets) > 1:  # within a look, a rule before has closed other arms in other states
+            found = [np.where((among == each).all(axis=1, keepdims=True), self._best_of(each), 0.0) for each in sets]
+            return np.asarray(np.sum(found, axis=0))
+        return self._best_of(sets[0]) if len(sets) else np.zeros(among.shape)
+
+    def _best_of(self, arms: Bool[Array, " A"]) -> Float[Array, "R A"]:
+        open_arms = np.flatnonzero(arms)
+        best = np.zeros((self.batch.size, len(arms)))
         if len(open_arms) == 1:
             best[:, open_arms] = 1.0
         if len(open_arms) > 1:
