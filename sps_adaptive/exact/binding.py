@@ -108,7 +108,7 @@ def predictive_table(design: Design, plan: Course) -> PredictiveTable:
     def probability(look: Look) -> Float[Array, "R A"]:
         known, responders = cast("ProportionPosterior", look.posterior).counts()
         found = np.zeros(look.is_open.shape)
-        arms = found.shape[1]
+        arms = len(design.arms)
         standings: Bool[Array, "R B"] = np.concatenate([look.is_open, look.is_claimed & counts_claims], axis=1)
         for each in np.unique(standings, axis=0):
             standing = tuple(bool(one) for one in each)

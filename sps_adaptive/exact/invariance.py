@@ -235,7 +235,7 @@ def _reasons(scenario: Scenario) -> Iterator[str]:
             continue
         named = f"Rule {int(place) + 1} ({rule.word})"
         if rule.by != 0:
-            yield f"{named} has a margin of {abs(rule.by):g}, which has the unit of the score."
+            yield f"{named} has a margin of {getattr(rule, 'margin', rule.by):g}, which has the unit of the score."
         if not isinstance(getattr(rule, "against", ""), str):
             yield f"{named} compares with a fixed value, which has the unit of the score."
         thresholds = rule.stated

@@ -13,7 +13,9 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from statistics import NormalDist
 from typing import Any, NamedTuple, Protocol
 
 DAYS_PER_MONTH = 30.4375
@@ -38,12 +40,81 @@ class Rule:
     probability: tuple[float, ...]
     from_look: int
     then: str = "stop"
+    at_looks: tuple[int, ...] | None = None
+    against: str = "control"
+    multiplicity: str = "none"
+    keep: int = 0
+    delta: float | None = None
+    """Of a threshold with a shape; `probability` then holds the last threshold."""
+    inner: tuple[Rule, ...] = ()
 
-    def threshold(self, look: int, is_final: bool) -> float:
+    def threshold(self, look: int, is_final: bool, fraction: float) -> float:
         """The entry of the look (1 is the first), the last one for the final analysis."""
+        if self.delta is not None:
+            normal = NormalDist()
+            final = normal.inv_cdf(self.probability[0])
+            if is_final:
+                fraction = 1.0
+            if fraction == 0 and self.delta < 0.5:
+                return float(final > 0)
+            return normal.cdf(final * fraction ** (self.delta - 0.5))
         if len(self.probability) == 1 or is_final:
             return self.probability[-1]
         return self.probability[look - 1]
+
+    def speaks(self, look: int, is_final: bool) -> bool:
+        """Whether the rule is heard; one that joins others only where all of them are, or some."""
+        if not is_final and (look < self.from_look or (self.at_looks is not None and look not in self.at_looks)):
+            return False
+        if self.kind == "all_of":
+            return all(rule.speaks(look, is_final) for rule in self.inner)
+        if self.kind == "any_of":
+            return any(rule.speaks(look, is_final) for rule in self.inner)
+        return not (is_final and self.kind in CLOSING)
+
+    def first(self) -> Rule:
+        """A rule that says what follows: the first of those that are joined."""
+        return self.inner[0].first() if self.inner else self
+
+
+CLOSING = ("drop_arm", "harm", "prune")
+"""Rules that close arms; they are not heard at the final analysis."""
+CLAIMING = ("efficacy", "non_inferiority")
+
+
+def rule_of(rule: Any) -> Rule:
+    """Read a rule off a scenario."""
+    given = getattr(rule, "probability", ())
+    shape = getattr(given, "shape", None)
+    if shape is not None:
+        probability, delta = (given.final,), {"obrien_fleming": 0.0, "pocock": 0.5}.get(shape, given.delta)
+    else:
+        probability, delta = tuple(given) if isinstance(given, list | tuple) else (given,), None
+    return Rule(
+        kind=rule.kind,
+        margin=getattr(rule, "margin", 0.0),
+        probability=probability,
+        from_look=rule.from_look,
+        then=getattr(rule, "then", "stop"),
+        at_looks=None if rule.at_looks is None else tuple(rule.at_looks),
+        against=getattr(rule, "against", "control"),
+        multiplicity=getattr(rule, "multiplicity", "none"),
+        keep=getattr(rule, "keep", 0),
+        delta=delta,
+        inner=tuple(rule_of(each) for each in getattr(rule, "rules", ())),
+    )
+
+
+def claims_of(rules: Sequence[Rule]) -> list[Rule]:
+    """The rules that declare arms effective, also those that are joined with others."""
+    alone = [leaf for rule in rules for leaf in (claims_of(rule.inner) if rule.inner else [rule])]
+    return [rule for rule in alone if rule.kind in CLAIMING]
+
+
+def for_final(rule: Rule) -> Rule:
+    """The rule of a trial that has only a final analysis."""
+    inner = tuple(for_final(each) for each in rule.inner if each.speaks(1, True))
+    return replace(rule, probability=rule.probability[-1:], from_look=1, at_looks=None, inner=inner, delta=None)
 
 
 @dataclass(frozen=True)
@@ -63,7 +134,7 @@ class Plan:
     """Length of a randomisation block; 0: independent."""
     rules: tuple[Rule, ...]
     margin: float
-    """Margin of the first efficacy rule: what the probabilities in the tables refer to."""
+    """Margin of the first rule that declares arms effective: what the probabilities in the tables refer to."""
     ratio: tuple[float, ...] = ()
     power: float | str = "n/2N"
     floor: float = 0.0
@@ -75,17 +146,8 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
     """Read the plan off a scenario: its own design, or the benchmark without looks."""
     patients = scenario.population.patients
     names = list(scenario.arms)
-    rules = [
-        Rule(
-            rule.kind,
-            rule.margin,
-            tuple(rule.probability) if isinstance(rule.probability, list) else (rule.probability,),
-            rule.from_look,
-            getattr(rule, "then", "stop"),
-        )
-        for rule in scenario.decisions
-    ]
-    margins = [rule.margin for rule in rules if rule.kind == "efficacy"]
+    rules = [rule_of(rule) for rule in scenario.decisions]
+    margins = [rule.margin if rule.kind == "efficacy" else -rule.margin for rule in claims_of(rules)]
     common = {
         "patients": patients,
         "n_arms": len(names),
@@ -93,11 +155,7 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         "margin": margins[0] if margins else 0.0,
     }
     if design == "fixed":  # equal, permuted blocks of the default length, only a final analysis
-        final = [
-            Rule(rule.kind, rule.margin, rule.probability[-1:], 1, rule.then)
-            for rule in rules
-            if rule.kind != "drop_arm"
-        ]
+        final = [for_final(rule) for rule in rules if rule.speaks(1, True)]
         return Plan(looks_by="none", looks=(), allocation="equal", block=2 * len(names), rules=tuple(final), **common)
     given = scenario.allocation
     block = 0
@@ -451,39 +509,42 @@ class _Trial:
         belief = self._analyse()
         was_open = self._open()
         heard: list[tuple[int, int, float, float]] = []
+        reason, met_now = "futility", {}
         for position, rule in enumerate(self.plan.rules):
-            if number < rule.from_look:
+            if not rule.speaks(number, is_final=False):
                 continue
-            threshold = rule.threshold(number, is_final=False)
-            chance = {}
-            for arm in self._experimental(self._open()):
-                chance[arm] = belief.better(arm, self.plan.control, rule.margin)
-                heard.append((position, arm, chance[arm], threshold))
-            if rule.kind == "drop_arm":
-                for arm, p in chance.items():
-                    if threshold - p > TIE:
-                        self.open[arm] = False
-            elif rule.kind == "efficacy":
-                found = [arm for arm, p in chance.items() if p - threshold > TIE]
+            arms = self._experimental(self._open())
+            met = self._met(rule, position, number, arms, belief, heard, is_final=False)
+            what = rule.first()
+            if what.kind in CLOSING:
+                closed = [arm for arm in arms if met[arm]]
+                for arm in closed:
+                    self.open[arm] = False
+                    reason = "harm" if what.kind == "harm" else "futility"
+                if closed and what.kind == "harm" and what.then == "stop":
+                    self.stop = "harm"
+            elif what.kind in CLAIMING:
+                found = [arm for arm in arms if met[arm]]
                 self.claimed += found
-                if found and rule.then == "stop":
+                met_now |= dict.fromkeys(found, True)
+                if found and what.then == "stop":
                     self.stop = "efficacy"
                 elif found:
                     for arm in found:
                         self.open[arm] = False
-            elif chance and all(threshold - p > TIE for p in chance.values()):
+            elif arms and all(met[arm] for arm in arms):
                 self.stop = "futility"
             if self.stop != "none":
                 break
         if self.stop == "none" and not self._experimental(self._open()):
-            self.stop = "efficacy" if self.claimed else "futility"
+            self.stop = "efficacy" if self.claimed else reason
         chances = [0.0] * self.plan.n_arms
         if self.stop != "none":
             self.stop_look, self.stop_day, self.open_before_stop = number, day, was_open
         else:
             chances = probabilities(self.plan, self._open(), belief, len(self.arm))
             self.randomiser.change(chances)
-        self.seen.append(self._report(number, day, belief, heard, chances, self._open()))
+        self.seen.append(self._report(number, day, belief, heard, chances, self._open(), set(met_now)))
 
     def _final(self) -> Trial:
         stopped = self.stop != "none"
@@ -496,15 +557,13 @@ class _Trial:
         would_claim: set[int] = set()
         is_futile = False
         for position, rule in enumerate(self.plan.rules):
-            if rule.kind == "drop_arm":
+            if not rule.speaks(number, is_final=True):
                 continue
-            threshold = rule.threshold(number, is_final=True)
-            chance = {arm: belief.better(arm, self.plan.control, rule.margin) for arm in judged}
-            heard += [(position, arm, p, threshold) for arm, p in chance.items()]
-            if rule.kind == "efficacy":
-                would_claim |= {arm for arm, p in chance.items() if p - threshold > TIE}
+            met = self._met(rule, position, number, judged, belief, heard, is_final=True)
+            if rule.first().kind in CLAIMING:
+                would_claim |= {arm for arm in judged if met[arm]}
             else:
-                is_futile = is_futile or bool(chance and all(threshold - p > TIE for p in chance.values()))
+                is_futile = is_futile or bool(judged and all(met[arm] for arm in judged))
         is_futile = is_futile and not would_claim
         if stopped and self.claimed:
             outcome = "success, then futility" if is_futile else "early success"
@@ -517,10 +576,102 @@ class _Trial:
         mean = belief.mean()
         selected = max(sorted(self.claimed), key=lambda arm: mean[arm]) if self.claimed else -1
         nobody = [0.0] * self.plan.n_arms
-        final = self._report(number, day, belief, heard, nobody, [self.plan.control, *judged])
+        final = self._report(number, day, belief, heard, nobody, [self.plan.control, *judged], would_claim)
         arms = self.arm + [-1] * (self.plan.patients - len(self.arm))
         decision_day = self.stop_day if stopped else day
         return Trial(arms, self.seen, final, self.stop, self.stop_look, decision_day, outcome, selected)
+
+    def _met(
+        self,
+        rule: Rule,
+        position: int,
+        number: int,
+        arms: list[int],
+        belief: Belief,
+        heard: list[tuple[int, int, float, float]],
+        *,
+        is_final: bool,
+    ) -> dict[int, bool]:
+        """Whether each of the arms that are judged meets the condition of a rule that is heard."""
+        if rule.inner:
+            each = [
+                self._met(one, position, number, arms, belief, heard, is_final=is_final)
+                for one in rule.inner
+                if one.speaks(number, is_final)
+            ]
+            join = all if rule.kind == "all_of" else any
+            return {arm: join(met[arm] for met in each) for arm in arms}
+        if rule.kind == "prune":
+            best = belief.best(arms) if arms else {}
+            for arm, other in combinations(arms, 2):  # a close call is one between two arms
+                heard.append((position, arm, best[arm], best[other]))
+            return {arm: sum(best[other] - best[arm] > TIE for other in arms) >= rule.keep for arm in arms}
+        threshold = rule.threshold(number, is_final, min(len(self.known) / self.plan.patients, 1.0))
+        chance: dict[int, float] = {}
+        for arm in arms:
+            if rule.against == "best":
+                chance[arm] = belief.best(sorted({self.plan.control, *arms}))[arm]
+            elif rule.kind == "harm":
+                chance[arm] = 1 - belief.better(arm, self.plan.control, -rule.margin)
+            elif rule.kind == "non_inferiority":
+                chance[arm] = belief.better(arm, self.plan.control, -rule.margin)
+            else:
+                chance[arm] = belief.better(arm, self.plan.control, rule.margin)
+        if rule.multiplicity != "none":
+            return self._rejected(rule, position, chance, 1 - threshold, heard, is_final=is_final)
+        heard += [(position, arm, p, threshold) for arm, p in chance.items()]
+        if rule.kind in ("drop_arm", "futility"):
+            return {arm: threshold - p > TIE for arm, p in chance.items()}
+        return {arm: p - threshold > TIE for arm, p in chance.items()}
+
+    def _rejected(
+        self,
+        rule: Rule,
+        position: int,
+        chance: dict[int, float],
+        level: float,
+        heard: list[tuple[int, int, float, float]],
+        *,
+        is_final: bool,
+    ) -> dict[int, bool]:
+        """Which arms pass a test for several arms at once, from their tail areas.
+
+        At a look an arm declared effective before counts as rejected, one that was dropped as not rejected. At the
+        final analysis an arm declared effective before is judged anew, as if nothing had been declared before.
+        """
+        everybody = self._experimental(list(range(self.plan.n_arms)))
+
+        def smaller(arm: int, tail: float, bound: float) -> bool:
+            heard.append((position, arm, tail, bound))
+            return bound - tail > TIE
+
+        def passed(claimed: set[int]) -> set[int]:
+            tail = {arm: 0.0 if arm in claimed else 1 - chance[arm] if arm in chance else 1.0 for arm in everybody}
+            if rule.multiplicity == "bonferroni":
+                return {arm for arm in everybody if smaller(arm, tail[arm], level / len(everybody))}
+            if rule.multiplicity == "holm":  # the smallest first, until one is not small enough
+                found: set[int] = set(claimed)
+                for arm in sorted((arm for arm in everybody if arm not in claimed), key=lambda arm: tail[arm]):
+                    if not smaller(arm, tail[arm], level / (len(everybody) - len(found))):
+                        break
+                    found.add(arm)
+                return found
+            found = set()
+            for arm in everybody:  # every intersection that holds the arm must be rejected by its own test
+                others = [other for other in everybody if other != arm]
+                groups = [(arm, *more) for size in range(len(everybody)) for more in combinations(others, size)]
+                if all(
+                    any(
+                        smaller(arm, small, (k + 1) * level / len(group))
+                        for k, small in enumerate(sorted(tail[one] for one in group))
+                    )
+                    for group in groups
+                ):
+                    found.add(arm)
+            return found
+
+        now, anew = passed(set(self.claimed)), passed(set()) if is_final else set()
+        return {arm: arm in (anew if is_final and arm in self.claimed else now) for arm in chance}
 
     def _report(
         self,
@@ -530,15 +681,12 @@ class _Trial:
         heard: list[tuple[int, int, float, float]],
         chances: list[float],
         among: list[int],
+        met: set[int],
     ) -> Seen:
         plan = self.plan
         arms = range(plan.n_arms)
         by_arm = {arm: [p for p in self.known if self.arm[p] == arm] for arm in arms}
         best = belief.best(among)
-        meets = [False] * plan.n_arms
-        for position, arm, p, threshold in heard:
-            if plan.rules[position].kind == "efficacy" and p - threshold > TIE:
-                meets[arm] = True
         return Seen(
             number=number,
             day=day,
@@ -556,7 +704,7 @@ class _Trial:
             prob_best=[best.get(arm, 0.0) for arm in arms],
             is_open=list(self.open),
             is_claimed=[arm in self.claimed for arm in arms],
-            meets_efficacy=meets,
+            meets_efficacy=[arm in met for arm in arms],
             stop=self.stop,
             allocation=list(chances),
             heard=heard,
