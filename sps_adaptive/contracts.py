@@ -64,6 +64,30 @@ class Outcome(NamedTuple):
     known_at: Float[Array, "R N V"]
 
 
+class Span(NamedTuple):
+    """When the protocol lets an arm take patients; None where nothing is said."""
+
+    opens_with: int | None = None
+    """Position of the first patient who can be dealt the arm, from 0."""
+    opens_on: float | None = None
+    """Day on which it opens."""
+    opens_after: int | None = None
+    """Index of the arm after which it opens, when a rule closes that one."""
+    closes_with: int | None = None
+    """Position of the first patient who can no longer be dealt the arm."""
+    closes_on: float | None = None
+    closes_after: int | None = None
+
+
+class Spans(NamedTuple):
+    """From which patient to which each arm may be dealt, if no rule closes it."""
+
+    begin: Int[Array, "R A"]
+    """Position of the first patient, from 0; as many as there are patients for an arm that does not open."""
+    end: Int[Array, "R A"]
+    """Position of the first patient who can no longer be dealt the arm."""
+
+
 class Snapshot(NamedTuple):
     """What can be known on a day: no truth, no future, no outcome that was not observed."""
 
@@ -83,6 +107,8 @@ class Snapshot(NamedTuple):
     """Those of them whose primary outcome (last visit) is known."""
     arm_total: Float[Array, "R A"]
     """Sum of their oriented primary outcomes."""
+    spans: Spans | None = None
+    """Which patients each arm could be dealt to; None where all arms are there from the first patient to the last."""
 
     @property
     def n_arms(self) -> int:
@@ -153,10 +179,13 @@ class Look(NamedTuple):
     arm_known: Int[Array, "R A"]
     """Those of them whose outcome is known."""
     is_open: Bool[Array, "R A"]
-    """Arms that still take patients."""
+    """Arms under study: those that have opened and that no rule has closed. In `probabilities`, arms that take patients
+    now."""
     is_claimed: Bool[Array, "R A"]
     """Arms that have been declared effective."""
     posterior: Posterior
+    is_coming: Bool[Array, "R A"] | None = None
+    """Arms that may still open; None where all arms are there from the start."""
 
     @property
     def is_final(self) -> bool:
@@ -336,3 +365,5 @@ class Design(NamedTuple):
     decisions: tuple[DecisionRule, ...]
     efficacy_margin: float
     """The margin by which an arm must beat control to count as effective."""
+    spans: tuple[Span, ...] | None = None
+    """When each arm takes patients; None where all do from the first to the last."""

@@ -92,6 +92,11 @@ class Replay(NamedTuple):
             }
         )
 
+    def control_at(self, number: int) -> str:
+        """Return the name of the arm that the others were compared with when a look began."""
+        before = [look.is_control[0] for look in self.record.looks[: number - 1] if look.took_place[0]]
+        return self.scenario.arm_names[int(before[-1].argmax()) if before else self.scenario.control]
+
     def rules(self, number: int) -> list[Heard]:
         """Return what each rule compared at a look, for the rules that spoke.
 
@@ -103,8 +108,8 @@ class Replay(NamedTuple):
         Returns
         -------
         list
-            For each rule that compares something with a threshold, what it compared; rules that are joined to one come
-            one after the other, under its number.
+            For each rule that compares something with a threshold, what it compared, with the control as the look
+            began; rules that are joined to one come one after the other, under its number.
         """
         design = designs(self.scenario)[self.design]
         arm = np.maximum(self.record.arm, 0)
@@ -113,15 +118,17 @@ class Replay(NamedTuple):
         seen = self.record.looks[number - 1]
         enrolled = (self.record.arm >= 0).sum(axis=1)
         snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
+        control = design.arms.index(self.control_at(number))
         look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot))
+        look = look._replace(control=control)
         numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design == DESIGNS[0] or rule.at_final]
         found = []
         for k, rule in zip(numbers, design.decisions, strict=True):
             for leaf in comparing(rule, look):
                 value, threshold = leaf.compared(look)
-                by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if a != design.control}
+                by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if a != control}
                 own = leaf if isinstance(leaf, Crossing) else leaf.rule
-                asked = f"{own.compares(design.arms[design.control])} {'>' if own.upper else '<'}"
+                asked = f"{own.compares(design.arms[control])} {'>' if own.upper else '<'}"
                 found.append(Heard(k, own.word, asked, float(threshold[0]), by_arm))
         return found
 

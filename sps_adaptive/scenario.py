@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from sps_adaptive.allocation import AllocationKind, Equal, Fixed
 from sps_adaptive.allocation.bounded import Bounded
-from sps_adaptive.contracts import AllocationRule, Dealer, Design
-from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Prune
+from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel, Dealer, Design, Span
+from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote, Prune
 from sps_adaptive.decisions.contradictions import contradictions
 from sps_adaptive.decisions.rule import Path as Place
 from sps_adaptive.decisions.rule import Rule
@@ -22,6 +22,7 @@ from sps_adaptive.endpoints import Continuous, EndpointKind
 from sps_adaptive.endpoints.course import Course
 from sps_adaptive.errors import DesignError, Problem, UsageError
 from sps_adaptive.models import AnalysisKind
+from sps_adaptive.models.controls import Concurrent
 from sps_adaptive.part import Part
 from sps_adaptive.population.cohort import Population
 from sps_adaptive.population.sites import Sites
@@ -50,6 +51,23 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^
 Words = Annotated[str, StringConstraints(max_length=2000)]
 
 
+class Moment(Part):
+    """A point of the trial: one of a patient, a month, or the closing of another arm by a rule."""
+
+    patient: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """With this patient, counted from 1 in order of enrolment."""
+    month: Annotated[float, Field(gt=0, le=1200)] | None = None
+    """At the end of this month since the trial opened."""
+    when_closed: Name | None = None
+    """As soon as a rule closes this arm."""
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Moment:
+        if [self.patient, self.month, self.when_closed].count(None) != 2:
+            raise ValueError("give one of patient, month and when_closed")
+        return self
+
+
 class Arm(Part):
     """A treatment that patients are randomised to."""
 
@@ -57,6 +75,11 @@ class Arm(Part):
     """Whether the other arms are compared with this one."""
     description: Words | None = None
     """Dose and schedule, in words."""
+    opens: Moment | None = None
+    """When the arm begins to take patients (`patient`: the first who can get it); left out: when the trial opens."""
+    closes: Moment | None = None
+    """When it takes no more (`patient`: the last who can get it), unless a rule closed it before; left out: when the
+    trial ends. Its patients are followed, and it can still be declared effective."""
 
 
 class TruthSpec(BaseModel):
@@ -139,6 +162,11 @@ class Scenario(Part):
         return self.endpoints[self.endpoint_name]
 
     @property
+    def is_platform(self) -> bool:
+        """Whether arms open or close by the protocol while the trial enrols."""
+        return any(arm.opens or arm.closes for arm in self.arms.values())
+
+    @property
     def n_looks(self) -> int:
         """Number of looks before the final analysis."""
         return self.looks.n_looks(self.population.patients)
@@ -193,7 +221,7 @@ class Scenario(Part):
         rules = tuple(rule.planned(self.planned_fractions() or ()) for rule in self.decisions)
         final_rules = tuple(rule.for_final() for rule in rules if rule.at_final)
         return {
-            ADAPTIVE: self._design(self.looks, self._allocation(), self._dealer(self.allocation), rules),
+            ADAPTIVE: self._design(self.looks, self._allocation(), self._dealer(self.allocation), rules, self._spans()),
             FIXED: self._design(NoLooks(kind="none"), equal, self._dealer(equal), final_rules),
         }
 
@@ -204,7 +232,12 @@ class Scenario(Part):
         return allocation.dealer(len(self.arms))
 
     def _design(
-        self, schedule: ScheduleKind, allocation: AllocationRule, dealer: Dealer, decisions: tuple[DecisionKind, ...]
+        self,
+        schedule: ScheduleKind,
+        allocation: AllocationRule,
+        dealer: Dealer,
+        decisions: tuple[Rule, ...],
+        spans: tuple[Span, ...] | None = None,
     ) -> Design:
         name = self.endpoint_name
         margins = [rule.claims_beyond for _, rule in self.claims() if rule.claims_beyond is not None]
@@ -214,12 +247,41 @@ class Scenario(Part):
             patients=self.population.patients,
             endpoint_name=name,
             endpoint=self.endpoint,
-            model=self.analysis[name].bind(self.arm_names, self.endpoint.better == "higher"),
+            model=self._model(name),
             schedule=schedule,
             allocation=allocation,
             dealer=dealer,
             decisions=tuple(rule.oriented(self.endpoint) for rule in decisions),
             efficacy_margin=margins[0] if margins else 0.0,
+            spans=spans,
+        )
+
+    def _model(self, name: str) -> AnalysisModel:
+        model = self.analysis[name].bind(self.arm_names, self.endpoint.better == "higher")
+        return Concurrent(model) if self.is_platform and self.analysis[name].controls == "concurrent" else model
+
+    def _spans(self) -> tuple[Span, ...] | None:
+        """Return when each arm takes patients; None where all do throughout."""
+        if not self.is_platform:
+            return None
+        names = list(self.arms)
+
+        def day(moment: Moment | None) -> float | None:
+            return None if moment is None or moment.month is None else moment.month * DAYS_PER_MONTH
+
+        def other(moment: Moment | None) -> int | None:
+            return None if moment is None or moment.when_closed is None else names.index(moment.when_closed)
+
+        return tuple(
+            Span(
+                opens_with=arm.opens.patient - 1 if arm.opens and arm.opens.patient else None,
+                opens_on=day(arm.opens),
+                opens_after=other(arm.opens),
+                closes_with=arm.closes.patient if arm.closes else None,
+                closes_on=day(arm.closes),
+                closes_after=other(arm.closes),
+            )
+            for arm in self.arms.values()
         )
 
     # ---------------------------------------------------------------- digests
@@ -334,6 +396,8 @@ class Scenario(Part):
             claims = [leaf for _, leaf in self.claims()]
             if not claims:
                 yield ("kind",), "success is not defined: there is no efficacy rule", "add one"
+            if any(isinstance(each, Promote) for each in claims):
+                yield ("kind",), "predictive probabilities where the control may change", "leave one out"
             if any(isinstance(each, Efficacy) and each.test == "conditional" for each in claims):
                 yield ("kind",), "predictive probabilities of a conditional test", "use test: posterior"
 
@@ -341,12 +405,43 @@ class Scenario(Part):
         controls = [name for name, arm in self.arms.items() if arm.control]
         if not controls:
             yield ("arms",), "no arm is the control", "write {control: true} behind one arm"
+        yield from self._span_problems()
         for name in controls[1:]:
             yield (
                 ("arms", name, "control"),
                 f"'{name}' and '{controls[0]}' are both the control",
                 "keep {control: true} behind one arm only",
             )
+
+    def _span_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        patients = self.population.patients
+        for name, arm in self.arms.items():
+            for key in ("opens", "closes"):
+                moment: Moment | None = getattr(arm, key)
+                if moment is None:
+                    continue
+                place = ("arms", name, key)
+                if arm.control:
+                    yield place, "the control is there from the first patient to the last", f"leave {key} out"
+                if moment.patient is not None and moment.patient > patients - (key == "closes"):
+                    what = "opens after" if key == "opens" else "closes with or after"
+                    yield (
+                        (*place, "patient"),
+                        f"'{name}' {what} the last of {patients} patients",
+                        "use a smaller number",
+                    )
+                if moment.when_closed is not None and (
+                    moment.when_closed not in self.arms or moment.when_closed == name
+                ):
+                    others = ", ".join(other for other in self.arms if other != name)
+                    yield (*place, "when_closed"), f"there is no other arm '{moment.when_closed}'", f"use: {others}"
+            if arm.opens and arm.closes:
+                for unit in ("patient", "month"):
+                    first, last = getattr(arm.opens, unit), getattr(arm.closes, unit)
+                    if first is not None and last is not None and last < first + (unit == "month") * 1e-9:
+                        yield ("arms", name, "closes", unit), f"'{name}' closes before it opens", "make it close later"
+        if not any(arm.opens is None for arm in self.arms.values() if not arm.control):
+            yield ("arms",), "no arm but the control is there when the trial opens", "let one open at once"
 
     def _name_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         for section in ("arms", "endpoints", "truths"):

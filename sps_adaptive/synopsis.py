@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.decisions import DropArm, Futility, Harm
-from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.decisions.rule import Measured
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints import Binary
@@ -263,7 +262,7 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
 
 
 def _about_decisions(scenario: Scenario) -> Iterator[str]:
-    claims = [rule for _, rule in scenario.claims() if isinstance(rule, Claim)]
+    claims = [rule for _, rule in scenario.claims() if isinstance(rule, Crossing)]
     if not claims:
         yield "There is no efficacy rule: no arm can ever be declared effective."
     if len({rule.by for rule in claims}) > 1:
@@ -285,14 +284,14 @@ def _about_decisions(scenario: Scenario) -> Iterator[str]:
                     )
     for (place, *_), decision in scenario.rules():
         levels = decision.stated if isinstance(decision, Crossing) else []
-        number = int(place) + 1
-        if levels and isinstance(decision, Claim | Harm) and min(levels) < 0.8:
-            does = "declares an arm effective when it is better" if isinstance(decision, Claim) else "sees harm"
+        number, declares = int(place) + 1, decision.claims_beyond is not None
+        if levels and (declares or isinstance(decision, Harm)) and min(levels) < 0.8:
+            does = "declares an arm effective when it is better" if declares else "sees harm"
             yield (
                 f"Rule {number} {does} with probability above {min(levels):g} "
                 "only: is this a p-value, or meant for another rule?"
             )
-        if levels and isinstance(decision, Futility | DropArm) and max(levels) > 0.5:
+        if levels and isinstance(decision, Futility | DropArm) and decision.margin <= 0 and max(levels) > 0.5:
             yield (
                 f"Rule {number} ({decision.kind}) gives up although an arm is better with a probability up to "
                 f"{max(levels):g}: is the threshold meant the other way round?"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sps_adaptive import kernels
-from sps_adaptive.contracts import Cohort, Outcome, Potential, Snapshot
+from sps_adaptive.contracts import Cohort, Outcome, Potential, Snapshot, Spans
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
@@ -80,6 +80,7 @@ def cut(
     outcome: Outcome,
     n_arms: int,
     last_enrolled: Int[Array, " R"] | None = None,
+    spans: Spans | None = None,
 ) -> Snapshot:
     """Return what can be known on a day.
 
@@ -89,6 +90,8 @@ def cut(
         Calendar day of the look, one a replicate. What happens on the day itself is seen.
     last_enrolled
         Patients enrolled before enrolment was stopped; everybody, if it was not.
+    spans
+        Which patients each arm could be dealt to; None where all arms are there throughout.
     """
     replicates, patients = arm.shape
     if last_enrolled is None:
@@ -104,7 +107,7 @@ def cut(
         day, cohort.enrolled_at, cohort.dropout_at, arm, outcome.value, outcome.known_at,
         last_enrolled, seen_arm, known, seen, pending, enrolled, assessed, total,
     )  # fmt: skip
-    return Snapshot(day, seen_arm, known, seen, cohort.covariates, pending, enrolled, assessed, total)
+    return Snapshot(day, seen_arm, known, seen, cohort.covariates, pending, enrolled, assessed, total, spans)
 
 
 def n_enrolled_by(day: Float[Array, " R"], cohort: Cohort) -> Int[Array, " R"]:

@@ -6,11 +6,13 @@ the trial starts; the trial deals arms, looks, decides, and deals again to those
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Stop
+from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Spans, Stop
+from sps_adaptive.openings import changes, has_opened, is_coming, spans, takes
 from sps_adaptive.posteriors.remembered import Remembered
 from sps_adaptive.tables import LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, last_day, n_enrolled_by, pick
@@ -40,6 +42,8 @@ class State(NamedTuple):
     stop: Int[Array, " R"]
     stop_look: Int[Array, " R"]
     stop_day: Float[Array, " R"]
+    dropped: Int[Array, "R A"]
+    """Position of the first patient enrolled after a rule closed the arm; as many as there are patients if none did."""
     judged: Bool[Array, "R A"]
     """Of a stopped trial, the arms that were open when the stopping look began: the final analysis judges them."""
 
@@ -70,7 +74,8 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         if index == 0 or potential.known_at.shape[2] > 1:  # otherwise the same at every look
             end = last_day(cohort, outcome, everybody)
         takes_place = state.running & (day < end) & (day > state.looked)
-        snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms))
+        open_to = spans_of(design, cohort, state.dropped)
+        snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms), spans=open_to)
         look = look_at(design, index, snapshot, state.is_open, state.is_claimed, design.model.fit(snapshot))
         decision = decide(design, look, state.is_claimed, state.control)
         state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
@@ -84,10 +89,16 @@ def start(design: Design, cohort: Cohort) -> State:
     """Open the trial: all arms open, everybody dealt with the starting probabilities."""
     replicates, patients = cohort.u_arm.shape
     is_open = np.ones((replicates, len(design.arms)), bool)
-    nobody_yet = np.zeros(replicates, np.int64)
-    probabilities = design.allocation.start(is_open, design.control)
+    nobody_yet, nobody_dropped = np.zeros(replicates, np.int64), np.full(is_open.shape, patients)
+
+    def allocation(open_arms: Bool[Array, "R A"]) -> Float[Array, "R A"]:
+        return design.allocation.start(open_arms, design.control)
+
+    arm, _ = deal_onwards(
+        design, cohort, np.zeros((replicates, patients), np.int8), nobody_yet, is_open, nobody_dropped, allocation
+    )
     return State(
-        arm=design.dealer.deal(np.zeros((replicates, patients), np.int8), probabilities, cohort, nobody_yet),
+        arm=arm,
         is_open=is_open,
         is_claimed=np.zeros_like(is_open),
         control=np.full(replicates, design.control),
@@ -96,8 +107,41 @@ def start(design: Design, cohort: Cohort) -> State:
         stop=np.zeros(replicates, np.int8),
         stop_look=np.zeros(replicates, np.int16),
         stop_day=np.full(replicates, np.inf),
+        dropped=nobody_dropped,
         judged=is_open,
     )
+
+
+def deal_onwards(
+    design: Design,
+    cohort: Cohort,
+    arm: Int[Array, "R N"],
+    start: Int[Array, " R"],
+    is_open: Bool[Array, "R A"],
+    dropped: Int[Array, "R A"],
+    allocation: Callable[[Bool[Array, "R A"]], Float[Array, "R A"]],
+) -> tuple[Int[Array, "R N"], Float[Array, "R A"]]:
+    """Deal everybody from `start` on, anew wherever an arm opens or closes by the protocol.
+
+    Returns
+    -------
+    tuple
+        The arms, and the probabilities for the patient at `start`.
+    """
+    open_to = spans_of(design, cohort, dropped)
+    if open_to is None:
+        probabilities = allocation(is_open)
+        return design.dealer.deal(arm, probabilities, cohort, start), probabilities
+    probabilities = allocation(is_open & takes(open_to, start))
+    arm = design.dealer.deal(arm, probabilities, cohort, start)
+    for at in changes(open_to, start, design.patients).T:
+        arm = design.dealer.deal(arm, allocation(is_open & takes(open_to, at)), cohort, at)
+    return arm, probabilities
+
+
+def spans_of(design: Design, cohort: Cohort, dropped: Int[Array, "R A"]) -> Spans | None:
+    """Return which patients each arm may be dealt to; None where the protocol lets all arms take all of them."""
+    return None if design.spans is None else spans(design.spans, cohort, dropped)
 
 
 def look_at(
@@ -109,6 +153,10 @@ def look_at(
     posterior: Posterior,
 ) -> Look:
     """Return what the rules may see."""
+    coming = None
+    if snapshot.spans is not None and design.spans is not None:
+        coming = is_open & is_coming(snapshot.spans, design.spans, snapshot.n_enrolled, design.patients)
+        is_open = is_open & has_opened(snapshot.spans, snapshot.n_enrolled)
     return Look(
         k=index,
         n_looks=design.schedule.n_looks(design.patients),
@@ -122,6 +170,7 @@ def look_at(
         is_open=is_open,
         is_claimed=is_claimed,
         posterior=Remembered(posterior),
+        is_coming=coming,
     )
 
 
@@ -140,10 +189,16 @@ def carry_out(
     control = np.where(takes_place, decision.control, state.control)
     stops = takes_place & (decision.stop != Stop.NO)
     goes_on = takes_place & ~stops
-    probabilities = allocate(design, look._replace(is_open=is_open), control)
     not_yet = np.where(goes_on, look.n_enrolled, design.patients)
+    closes = here & decision.close & (state.dropped == design.patients)
+    dropped = np.where(closes, look.n_enrolled[:, None], state.dropped)
+
+    def allocation(open_arms: Bool[Array, "R A"]) -> Float[Array, "R A"]:
+        return allocate(design, look._replace(is_open=open_arms), control)
+
+    arm, probabilities = deal_onwards(design, cohort, state.arm, not_yet, is_open, dropped, allocation)
     after = State(
-        arm=design.dealer.deal(state.arm, probabilities, cohort, not_yet),
+        arm=arm,
         is_open=is_open,
         is_claimed=state.is_claimed | (decision.claim & here),
         control=control,
@@ -152,6 +207,7 @@ def carry_out(
         stop=np.where(stops, decision.stop, state.stop),
         stop_look=np.where(stops, look.k + 1, state.stop_look),
         stop_day=np.where(stops, snapshot.day, state.stop_day),
+        dropped=dropped,
         judged=np.where(stops[:, None], state.is_open, state.judged),
     )
     return after, np.where(goes_on[:, None], probabilities, 0.0)
@@ -170,21 +226,20 @@ def final_analysis(
     outcome = pick(potential, state.arm)
     followed_until = last_day(cohort, outcome, n_last)
     day = np.where(state.running, followed_until, np.maximum(followed_until, state.stop_day))
-    snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last)
+    open_to = spans_of(design, cohort, state.dropped)
+    snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last, open_to)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
     number = design.schedule.n_looks(design.patients)
     look = look_at(design, number, snapshot, judged, state.is_claimed, design.model.fit(snapshot))
-    verdict = judge(design, look, state.control)
+    verdict = judge(design, look, state.control, state.is_claimed)
     state = state._replace(
         is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),
         arm=np.where(np.arange(patients) < n_last[:, None], state.arm, np.int8(-1)),
     )
     everywhere = np.ones(replicates, bool)
     no_more = np.zeros(judged.shape)
-    is_control = np.arange(len(design.arms)) == state.control[:, None]
-    meets = verdict.claim | (state.is_claimed & is_control)  # a promoted arm is not judged against itself
     nothing = Decision(verdict.stop, verdict.close, verdict.claim, state.control, np.zeros(judged.shape, np.int8))
-    last = record(design, look, snapshot, nothing, state, no_more, everywhere, meets, final=True)
+    last = record(design, look, snapshot, nothing, state, no_more, everywhere, verdict.claim, final=True)
     best = np.where(state.is_claimed, look.posterior.mean(), -np.inf)
     return TrialRecord(
         looks=(*records, last),
@@ -216,6 +271,11 @@ def record(
     effect[..., 1:] = np.nan
     if final:
         effect = posterior.difference(design.control, LEVEL)
+    elif snapshot.spans is not None:  # the control's patients may be others than those of its own mean
+        effect[..., 0] = posterior.difference(design.control, LEVEL)[..., 0]
+    takes_patients = state.is_open
+    if snapshot.spans is not None:
+        takes_patients = state.is_open & takes(snapshot.spans, np.minimum(snapshot.n_enrolled, design.patients - 1))
     lower, upper = (endpoint.natural_difference(effect[..., end]) for end in (1, 2))
     better = posterior.prob_better(design.control, design.efficacy_margin)
     return LookRecord(
@@ -225,7 +285,7 @@ def record(
         n_known=snapshot.n_known,
         n_pending=snapshot.n_pending,
         stop=np.where(took_place & (not final), decision.stop, Stop.NO),
-        is_open=state.is_open,
+        is_open=takes_patients,
         is_claimed=state.is_claimed,
         meets_efficacy=meets_efficacy,
         is_control=np.arange(len(design.arms)) == state.control[:, None],
@@ -234,7 +294,7 @@ def record(
         arm_known=snapshot.arm_known,
         arm_total=natural_total(design, snapshot.arm_total, snapshot.arm_known),
         estimate=endpoint.natural(mean),
-        prob_best=posterior.prob_best(state.is_open if not final else look.is_open),
+        prob_best=posterior.prob_best(look.is_open & state.is_open if not final else look.is_open),
         prob_better=better,
         allocation=allocation,
         effect=endpoint.natural_difference(effect[..., 0]),

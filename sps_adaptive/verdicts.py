@@ -70,6 +70,9 @@ def decide(design: Design, look: Look, is_claimed: Bool[Array, "R A"], control: 
     alone = is_open & ~own & (is_open.sum(axis=1) == 1)[:, None] & (decision.stop == Stop.NO)[:, None]
     claim = decision.claim | alone
     is_over = (decision.stop == Stop.NO) & (~(is_open & ~own).any(axis=1) | alone.any(axis=1))
+    if look.is_coming is not None:
+        is_over = is_over & ~look.is_coming.any(axis=1)
+        claim = decision.claim | (alone & is_over[:, None])
     stop = np.where((is_claimed | claim).any(axis=1), Stop.EFFICACY, reason)
     return decision._replace(stop=np.where(is_over, stop, decision.stop).astype(np.int8), claim=claim)
 
@@ -101,10 +104,14 @@ def allocate(design: Design, look: Look, control: Int[Array, " R"]) -> Float[Arr
     return found
 
 
-def judge(design: Design, look: Look, control: Int[Array, " R"]) -> Verdict:
+def judge(
+    design: Design, look: Look, control: Int[Array, " R"], is_claimed: Bool[Array, "R A"] | None = None
+) -> Verdict:
     """Ask the rules that speak at the final analysis, each about all arms judged: nothing is left to stop or close.
 
-    The trial is found futile when a futility rule is met and no arm meets efficacy.
+    The trial is found futile when a futility rule is met and no arm meets efficacy. Where another arm has been promoted
+    to control, those declared effective before (`is_claimed`) are compared with the first control as well: they have
+    beaten it, or an arm that had.
     """
     found = Verdict.silent(look)
     for arm in np.unique(control):
@@ -113,7 +120,12 @@ def judge(design: Design, look: Look, control: Int[Array, " R"]) -> Verdict:
         found = found._replace(
             stop=np.where(here, verdict.stop, found.stop), claim=np.where(here[:, None], verdict.claim, found.claim)
         )
-    return found
+    moved = control != look.first_control
+    if is_claimed is None or not moved.any():
+        return found
+    kept = moved[:, None] & is_claimed & _judge(design, look._replace(control=look.first_control)).claim
+    stop = np.where(kept.any(axis=1), Stop.EFFICACY, found.stop).astype(np.int8)
+    return found._replace(stop=stop, claim=found.claim | kept)
 
 
 def _judge(design: Design, look: Look) -> Verdict:

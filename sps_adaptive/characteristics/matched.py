@@ -81,7 +81,7 @@ def matched(scenario: Scenario, totals: Mapping[str, Mapping[Place, Total]]) -> 
 
 def has_one_threshold(scenario: Scenario) -> bool:
     """Return whether claims follow from one threshold on the probability that an arm is better than the control."""
-    claims = [(path, rule) for path, rule in scenario.rules() if rule.effect == "claim" and rule.at_final]
+    claims = [(path, rule) for path, rule in scenario.rules() if rule.effect in ("claim", "promote") and rule.at_final]
     if len(claims) != 1:
         return False
     path, rule = claims[0]

@@ -8,14 +8,16 @@ from sps_adaptive.decisions.all_of import AllOf
 from sps_adaptive.decisions.any_of import AnyOf
 from sps_adaptive.decisions.drop_arm import DropArm
 from sps_adaptive.decisions.efficacy import Efficacy
+from sps_adaptive.decisions.equivalence import Equivalence
 from sps_adaptive.decisions.futility import Futility
 from sps_adaptive.decisions.harm import Harm
 from sps_adaptive.decisions.non_inferiority import NonInferiority
 from sps_adaptive.decisions.predictive import Predictive
+from sps_adaptive.decisions.promote import Promote
 from sps_adaptive.decisions.prune import Prune
 
 DecisionKind = Annotated[
-    Efficacy | NonInferiority | Futility | DropArm | Harm | Prune | Predictive | AllOf | AnyOf,
+    Efficacy | NonInferiority | Futility | DropArm | Harm | Equivalence | Prune | Promote | Predictive | AllOf | AnyOf,
     Field(discriminator="kind"),
 ]
 
@@ -28,9 +30,11 @@ __all__ = [
     "DecisionKind",
     "DropArm",
     "Efficacy",
+    "Equivalence",
     "Futility",
     "Harm",
     "NonInferiority",
     "Predictive",
+    "Promote",
     "Prune",
 ]

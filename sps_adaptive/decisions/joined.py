@@ -52,9 +52,10 @@ class Joined(Rule):
         """Return the rule for a trial whose looks are planned."""
         return self.of([rule.planned(fractions) for rule in self.rules])
 
-    def for_final(self) -> Self:
+    def for_final(self) -> Rule:
         """Return the rule of a trial without looks: what is not for the final analysis is left out."""
-        return super().for_final().of([rule.for_final() for rule in self.rules if rule.at_final])
+        last = [rule.for_final() for rule in self.rules if rule.at_final]
+        return self.model_copy(update={"from_look": 1, "at_looks": None, "rules": last})
 
     def told(self, measured: Measured, word: str) -> str:
         """Return the rules in plain English, one after the other."""

@@ -138,7 +138,7 @@ class Rule(Part):
         """Return the rule for a trial whose looks are planned at these information fractions."""
         return self
 
-    def for_final(self) -> Self:
+    def for_final(self) -> Rule:
         """Return the rule of a trial without looks."""
         return self.model_copy(update={"from_look": 1, "at_looks": None})
 

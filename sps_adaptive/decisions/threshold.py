@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+def only_against_first(judged: Bool[Array, "R A"], look: Look, first_only: bool) -> Bool[Array, "R A"]:
+    """Return the arms judged; none of them if the rule is about the first control and another arm has its place."""
+    return np.zeros_like(judged) if first_only and look.control != look.first_control else judged
+
+
 class Crossing(Rule):
     """A rule that compares a probability of each arm with a threshold."""
 
@@ -107,7 +112,7 @@ class Crossing(Rule):
         found = self.probability.planned((*heard, *([1.0] if self.at_final else [])))
         return self.model_copy(update={"probability": found})
 
-    def for_final(self) -> Self:
+    def for_final(self) -> Rule:
         """Return the rule of a trial without looks: its threshold is that of the final analysis."""
         last = {} if isinstance(self.probability, float) else {"probability": self.stated[-1]}
         return super().for_final().model_copy(update=last)

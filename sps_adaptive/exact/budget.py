@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import Predictive
+from sps_adaptive.decisions import Equivalence, Predictive
 from sps_adaptive.decisions.rule import Rule
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
@@ -155,6 +155,7 @@ def table_bytes(scenario: Scenario, design: Design) -> float:
     """Return the memory for the tables of the posterior: a table for each margin of a rule, and each true effect."""
     priors = distinct(priors_of(design))
     margins = {0.0, *(rule.by for _, rule in scenario.rules() if isinstance(rule, Crossing))}
+    margins |= {-rule.by for _, rule in scenario.rules() if isinstance(rule, Equivalence)}
     for truth in scenario.truths.values():
         rates = list(truth.of(scenario.endpoint_name).items())
         numbers = {arm: rate for arm, rate in rates if not isinstance(rate, dict)}
@@ -187,7 +188,7 @@ def _leaves(rule: DecisionRule) -> list[object]:
 def certificate_bytes(scenario: Scenario, plan: Course) -> float:
     """Return the memory for the weights of wrong claims, by patients and responders of each group of arms."""
     early = any(
-        rule.effect == "claim" and not is_conditional(rule)
+        rule.effect in ("claim", "promote") and not is_conditional(rule)
         for _, rule in scenario.rules()
         if rule.from_look <= scenario.n_looks
     )
@@ -221,10 +222,16 @@ def _ways_to_deal(ahead: Stage, arms: int) -> int:
 
 
 def _standings(scenario: Scenario, arms: int) -> int:
-    """Return how many sets of open and claimed arms there can be at a look."""
-    drops = any(rule.effect == "close" for _, rule in scenario.rules())
-    closes = any(rule.effect == "claim" and not rule.stops for _, rule in scenario.rules())
-    return int((1 + drops + closes) ** (arms - 1))
+    """Return how many sets of open and claimed arms, and of the arm that is the control, there can be at a look."""
+    rules = [rule for _, rule in scenario.rules()]
+    drops = any(rule.effect == "close" for rule in rules)
+    closes = any(rule.effect == "claim" and not rule.stops for rule in rules)
+    promotes = any(rule.effect == "promote" for rule in rules)
+    control_too = any(getattr(rule, "control_too", False) for rule in rules)
+    ways = 1 + drops + closes  # open; closed; declared effective and closed
+    first = ways ** (arms - 1 + control_too)
+    # With another control the first is closed, and arms that were the control in between are declared effective.
+    return int(first + promotes * (arms - 1) * (ways + (not closes)) ** max(arms - 2, 0))
 
 
 def _size(where: Layer | float) -> float:

@@ -44,16 +44,17 @@ class CellPosterior:
         return counts(self.batch.rows())
 
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
-        """Return P(arm is the best of `among`)."""
-        sets = np.unique(among, axis=0)
-        if len(sets) > 1:  # within a look, a rule before has closed other arms in other states
-            found = [np.where((among == each).all(axis=1, keepdims=True), self._best_of(each), 0.0) for each in sets]
-            return np.asarray(np.sum(found, axis=0))
-        return self._best_of(sets[0]) if len(sets) else np.zeros(among.shape)
+        """Return P(arm is the best of `among`); 0 outside it, rows sum to 1."""
+        code = among @ (1 << np.arange(among.shape[1]))
+        best = np.zeros(among.shape)
+        for each, first in zip(*np.unique(code, return_index=True), strict=True):  # most often one and the same
+            found = self._best_of(np.flatnonzero(among[first]))
+            best = found if (code == code[0]).all() else np.where((code == each)[:, None], found, best)
+        return best
 
-    def _best_of(self, arms: Bool[Array, " A"]) -> Float[Array, "R A"]:
-        open_arms = np.flatnonzero(arms)
-        best = np.zeros((self.batch.size, len(arms)))
+    def _best_of(self, open_arms: Int[Array, " B"]) -> Float[Array, "R A"]:
+        """Return P(arm is the best of the open ones), the same in every state."""
+        best = np.zeros((self.batch.size, len(self.priors)))
         if len(open_arms) == 1:
             best[:, open_arms] = 1.0
         if len(open_arms) > 1:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import Efficacy, Predictive
+from sps_adaptive.decisions import Efficacy, Predictive, Promote
 from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.bernstein import Supremum, coefficients, supremum
@@ -39,6 +39,11 @@ def efficacy_rule(scenario: Scenario) -> tuple[int, Claim]:
             "keep one rule of the kind efficacy",
         )
     (place, *inside), rule = found[0]
+    if isinstance(rule, Promote):
+        raise UsageError(
+            "where the control may change a threshold decides more than errors, and none is found",
+            "use efficacy in place of promote to find a threshold",
+        )
     if inside or not isinstance(rule, Claim) or not isinstance(place, int):
         raise UsageError(
             "the efficacy rule is joined with others, and its threshold alone does not decide",

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
+from sps_adaptive.models.controls import Controlled
 from sps_adaptive.models.normal import (
     NormalPrior,
     Patients,
@@ -36,7 +37,7 @@ class SlopePrior(Part):
     """How many outcomes the prior is worth; a positive number keeps the first looks regular."""
 
 
-class Ancova(Part):
+class Ancova(Controlled):
     r"""Analysis of covariance: arm means at the average baseline, one slope, one residual variance.
 
     .. math:: y_i = \theta_{a(i)} + \beta x_i + \varepsilon_i, \qquad \varepsilon_i \sim N(0, \sigma^2)

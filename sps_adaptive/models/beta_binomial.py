@@ -10,6 +10,7 @@ from pydantic import Field
 
 from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
 from sps_adaptive.models.arm_priors import by_arm
+from sps_adaptive.models.controls import Controlled
 from sps_adaptive.part import Part
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class BetaPrior(Part):
     """Patients without the event the prior is worth."""
 
 
-class BetaBinomial(Part):
+class BetaBinomial(Controlled):
     r"""Independent Beta priors and binomial counts: the conjugate analysis of a binary endpoint.
 
     With s events among n assessed patients of an arm,

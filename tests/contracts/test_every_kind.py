@@ -89,7 +89,8 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"variance": variance, "sd": 1.2, "prior": prior}
         for variance in ("known", "arm_specific", "common")
         for prior in ({}, {"mean": 0.3, "patients": 2})
-    ],
+    ]
+    + [{"variance": "plug_in", "sd": 1.2}],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
@@ -104,6 +105,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"power": 1, "control_share": 0.33, "floor": 0.1},
         {"power": 0.5, "control_share": "matched"},
         {"control_share": "square_root", "floor": 0.15},
+        {"power": 1, "control_share": 0.33, "floor": 0.1, "rescale": "both"},
     ],
     ("decisions", "all_of"): [
         {"rules": [{"kind": "efficacy", "probability": 0.6}, {"kind": "efficacy", "margin": 0.1, "probability": 0.5}]},
@@ -120,6 +122,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"probability": {"shape": "obrien_fleming", "final": 0.9}, "multiplicity": "holm"},
         {"probability": {"shape": "wang_tsiatis", "delta": 0.25, "final": 0.9}, "multiplicity": "closed"},
         {"probability": 0.9, "multiplicity": "bonferroni", "then": "close_arm"},
+        {"probability": 0.65, "against": "best", "control_too": True},
     ],
     ("decisions", "harm"): [HARM, {"margin": 0.1, "probability": 0.7, "then": "stop", "at_looks": [2]}],
     ("decisions", "non_inferiority"): [{"margin": 0.1, "probability": 0.9, "then": "close_arm"}],
@@ -130,7 +133,15 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"probability": [0.2, 0.3, 0.4], "margin": 0.1},
         {"probability": 0.2, "against": "best"},
         {"probability": 0.4, "against": 0.4, "at_looks": [1, 3]},
+        {"probability": 0.25, "against": "best", "control_too": True},
+        {"probability": 0.4, "margin": 0.1, "first_control_only": True},
     ],
+    ("decisions", "equivalence"): [
+        {"margin": 0.1, "probability": 0.3},
+        {"margin": 0.1, "probability": [0.2, 0.3, 0.4], "then": "stop", "first_control_only": True},
+        {"margin": 0.2, "probability": 0.6, "against": 0.4},
+    ],
+    ("decisions", "promote"): [{"probability": 0.9}, {"probability": [0.9, 0.9, 0.6, 0.5], "margin": 0.1}],
     ("decisions", "predictive"): [{"probability": 0.4}, {"probability": 0.6, "then": "efficacy", "from_look": 2}],
 }
 """Section and word of a kind, with what may stand beside `kind:`."""
@@ -231,6 +242,8 @@ def holds(answer: Callable[..., Any], *inputs: Any) -> Any:
 
 def split(part: Any, which: slice) -> Any:
     """Some replicates of a tuple of arrays, or of an array."""
+    if part is None:
+        return None
     if isinstance(part, np.ndarray):
         return part[which]
     return type(part)(*(split(piece, which) for piece in part))
@@ -510,7 +523,9 @@ def test_decision_rule(part, k):
     assert np.isin(said.stop, list(Stop)).all()
     for flags in (said.close, said.claim):
         assert flags.shape == (R, A) and flags.dtype == np.bool_
-        assert not flags[:, 0].any() and not flags[~OPEN].any()
+        assert not flags[~OPEN].any()
+        assert getattr(part, "control_too", False) or not (flags[:, 0] & (said.promote < 0)).any()
+    assert said.promote.shape == (R,) and (part.effect == "promote" or (said.promote == -1).all())
     if k == SCHEDULED and not part.at_final:
         assert not said.stop.any() and not said.close.any() and not said.claim.any()
     for piece in PIECES:
@@ -520,6 +535,9 @@ def test_decision_rule(part, k):
     np.testing.assert_array_equal(turned.stop, said.stop)
     np.testing.assert_array_equal(turned.close, said.close[:, PERMUTATION])
     np.testing.assert_array_equal(turned.claim, said.claim[:, PERMUTATION])
+    np.testing.assert_array_equal(
+        turned.promote, np.where(said.promote >= 0, np.argsort(PERMUTATION)[said.promote], -1)
+    )
 
 
 @examples("decisions")

@@ -186,6 +186,43 @@ def test_some_random_designs(number):
     compare(number, 10)
 
 
+CHANGING = {
+    "promoted": (
+        (18, (0.2, 0.7, 0.6), {"kind": "enrolled", "first": 6, "every": 4}, {"kind": "thompson", "power": 0.5}),
+        [{"kind": "drop_arm", "probability": 0.08}, {"kind": "promote", "probability": 0.88}],
+        {},
+    ),
+    "promoted, pending, other rules": (
+        (16, (0.3, 0.8, 0.5), {"kind": "enrolled", "at": [6, 9, 13]}, {"kind": "thompson", "control_share": "matched"}),
+        [
+            {"kind": "promote", "probability": [0.85, 0.85, 0.8, 0.9]},
+            {"kind": "equivalence", "margin": 0.2, "probability": 0.5, "first_control_only": True},
+            {"kind": "futility", "probability": 0.2},
+        ],
+        {"month": 2, "control": 1},
+    ),
+    "equals": (
+        (14, (0.4, 0.7, 0.6), {"kind": "enrolled", "first": 6, "every": 3}, {"kind": "thompson", "power": 0.5}),
+        [
+            {"kind": "drop_arm", "probability": 0.05, "against": "best", "control_too": True},
+            {"kind": "efficacy", "probability": 0.9, "against": "best", "control_too": True},
+        ],
+        {},
+    ),
+}
+"""Designs in which the control may change or leave."""
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_designs_in_which_the_control_may_change_or_leave(name):
+    first, rules, more = CHANGING[name]
+    case = scenario(*first, rules, **more)
+    expected = exact(case)
+    assert expected["total"] == pytest.approx(1.0, abs=1e-12)
+    deviations = standard_errors(case, expected, *simulated(case, 10, seed=SEED))
+    assert all((np.abs(z) <= STANDARD_ERRORS).all() for z in deviations.values()), deviations
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(DESIGNS))
 def test_all_random_designs(number):

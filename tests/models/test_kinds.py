@@ -66,7 +66,7 @@ def test_splitting_the_batch_changes_nothing(fields):
     model = READ(fields).bind(ARMS, True)
     whole = model.fit(seen)
     for r in range(len(seen.arm)):
-        one = model.fit(type(seen)(*(part[r : r + 1] for part in seen)))
+        one = model.fit(type(seen)(*(part if part is None else part[r : r + 1] for part in seen)))
         for name in ("mean", "interval", "difference", "prob_better"):
             arguments = {"mean": (), "interval": (0.9,), "difference": (1, 0.9), "prob_better": (1, 0.1)}[name]
             expected = getattr(whole, name)(*arguments)[r : r + 1]
@@ -80,7 +80,7 @@ def test_splitting_the_batch_changes_nothing(fields):
 @pytest.mark.parametrize("fields", KINDS)
 def test_the_snapshot_is_not_changed(fields):
     seen = random_snapshot(np.random.default_rng(4), binary=fields["kind"] == "beta_binomial")
-    for part in seen:
+    for part in seen[:-1]:
         part.setflags(write=False)
     assert np.isfinite(READ(fields).bind(ARMS, True).fit(seen).prob_better(0)).all()
 

@@ -107,6 +107,8 @@ def _look_differences(case: Case, look: Any, r: int, seen: Seen) -> Iterator[str
     for name in ("arm_enrolled", "arm_known", "is_open", "is_claimed", "meets_efficacy"):
         if getattr(look, name)[r].tolist() != getattr(seen, name):
             yield f"{name}: {getattr(look, name)[r].tolist()}, reference {getattr(seen, name)}"
+    if look.is_control[r].tolist() != [arm == seen.control for arm in range(case.plan.n_arms)]:
+        yield f"control: {look.is_control[r].argmax()}, reference {seen.control}"
     endpoint, analysis = case.design.endpoint, case.scenario.analysis[case.design.endpoint_name]
     shares_variance = analysis.kind == "ancova" or getattr(analysis, "variance", "") == "common"
     best = JOINT if shares_variance and case.plan.n_arms > 3 else PROBABILITY

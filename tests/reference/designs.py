@@ -351,13 +351,66 @@ simulation: {replicates: 100, seed: 25}
 """
 
 
+DESIGNS["arms promoted to control, as in adaptr"] = """
+title: four treatments in use
+arms: {a: {}, b: {control: true}, c: {}, d: {}}
+population: {patients: 60, accrual: {kind: poisson, patients_per_month: 6}}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 1, window_months: 0.5}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: enrolled, first: 16, every: 6}
+allocation: {kind: thompson, power: 0.5, control_share: square_root, realisation: independent}
+decisions:
+  - {kind: drop_arm, probability: 0.0703}
+  - {kind: promote, probability: 0.8903}
+  - {kind: equivalence, margin: 0.12, probability: 0.6103, first_control_only: true}
+  - {kind: drop_arm, margin: 0.15, probability: 0.1203, first_control_only: true}
+truths:
+  gradient: {response: {a: 0.6, b: 0.35, c: 0.75, d: 0.4}}
+simulation: {replicates: 100, seed: 23}
+"""
+
+DESIGNS["promotion among rules of other kinds, patients pending"] = """
+title: everything at once
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 48
+  accrual: {kind: poisson, patients_per_month: 5}
+  dropout: {kind: exponential, proportion: 0.1, by_month: 3}
+endpoints: {response: {kind: binary, better: lower, assessed_at_month: 3, window_months: 1}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: assessed, at: [8, 14, 20, 30, 40]}
+allocation: {kind: thompson, power: n/2N, floor: 0.1, control_share: matched}
+decisions:
+  - {kind: promote, margin: 0.05, probability: [0.8503, 0.8503, 0.8303, 0.8303, 0.8303, 0.8103]}
+  - {kind: efficacy, probability: 0.9303, then: close_arm, from_look: 2}
+  - {kind: equivalence, margin: 0.2, probability: 0.7503, then: stop, from_look: 2}
+  - {kind: drop_arm, margin: 0, probability: 0.1003}
+  - {kind: futility, margin: 0, probability: 0.2503}
+truths:
+  both work: {response: {placebo: 0.7, a: 0.5, b: 0.35}}
+simulation: {replicates: 100, seed: 24}
+"""
+
+DESIGNS["equals without a control"] = """
+title: the best of four equals
+arms: {a: {control: true}, b: {}, c: {}, d: {}}
+population: {patients: 60, accrual: {kind: steady, patients_per_month: 4}}
+endpoints: {score: {kind: continuous, better: higher, assessed_at_month: 1, sd: 2}}
+analysis: {score: {kind: normal, variance: plug_in, sd: 1}}
+looks: {kind: enrolled, first: 12, every: 8}
+allocation: {kind: thompson, power: 0.5, realisation: independent}
+decisions:
+  - {kind: drop_arm, against: best, control_too: true, probability: 0.0403}
+  - {kind: efficacy, against: best, control_too: true, probability: 0.9303}
+truths:
+  one is better: {score: {a: 0.8, b: 0, c: 1.3, d: 0}}
+simulation: {replicates: 100, seed: 25}
+"""
+
+
 def random_design(seed: int) -> str:
     """A design nobody thought of, as YAML (JSON is YAML): every choice is drawn."""
     draw = random.Random(seed)
-
-    def odd(low: float, high: float) -> float:
-        """A number that no posterior probability hits exactly."""
-        return round(draw.uniform(low, high), 4) + 1.3e-5
 
     arms = ["a", "b", "c", "d"][: draw.choice([2, 3, 3, 4])]
     control = draw.choice(arms)
@@ -448,15 +501,16 @@ def random_design(seed: int) -> str:
     rules = []
     for kind in draw.choices(["drop_arm", "efficacy", "efficacy", "futility"], k=draw.randint(1, 4)):
         low, high = (0.75, 0.98) if kind == "efficacy" else (0.03, 0.35)
-        rule = {"kind": kind, "margin": draw.choice([0, 0, unit, -unit]), "probability": odd(low, high)}
+        rule = {"kind": kind, "margin": draw.choice([0, 0, unit, -unit]), "probability": odd(draw, low, high)}
         if draw.random() < 0.3:
             number = n_looks + (kind != "drop_arm")
-            rule["probability"] = [odd(low, high) for _ in range(number)]
+            rule["probability"] = [odd(draw, low, high) for _ in range(number)]
         if draw.random() < 0.3:
             rule["from_look"] = draw.randint(1, n_looks)
         if kind == "efficacy" and draw.random() < 0.5:
             rule["then"] = "close_arm"
         rules.append(rule)
+    rules += more_rules(random.Random(seed + 1_000_000), unit)
     return json.dumps(
         {
             "title": f"drawn with seed {seed}",
@@ -471,3 +525,26 @@ def random_design(seed: int) -> str:
             "simulation": {"replicates": 100, "seed": seed},
         }
     )
+
+
+def more_rules(draw: random.Random, unit: float) -> list[dict[str, object]]:
+    """In some designs, rules by which the control may change, or arms close that make no difference."""
+    rules: list[dict[str, object]] = []
+    first = {"first_control_only": draw.random() < 0.5}
+    if draw.random() < 0.4:
+        rules.append({"kind": "promote", "margin": draw.choice([0, 0, -unit]), "probability": odd(draw, 0.75, 0.95)})
+    if draw.random() < 0.3:
+        then = draw.choice(["close_arm", "stop"])
+        rules.append({"kind": "equivalence", "margin": unit, "probability": odd(draw, 0.4, 0.8), "then": then} | first)
+    if draw.random() < 0.2:
+        rules.append({"kind": "drop_arm", "margin": unit, "probability": odd(draw, 0.1, 0.3)} | first)
+    if draw.random() < 0.2:
+        everyone = {"against": "best", "control_too": draw.random() < 0.5}
+        rules.append({"kind": "drop_arm", "probability": odd(draw, 0.02, 0.2)} | everyone)
+        rules.append({"kind": "efficacy", "probability": odd(draw, 0.8, 0.95)} | everyone)
+    return rules
+
+
+def odd(draw: random.Random, low: float, high: float) -> float:
+    """A number that no posterior probability hits exactly."""
+    return round(draw.uniform(low, high), 4) + 1.3e-5

@@ -41,7 +41,9 @@ class Rule:
     from_look: int
     then: str = "stop"
     at_looks: tuple[int, ...] | None = None
-    against: str = "control"
+    against: str | float = "control"
+    control_too: bool = False
+    first_control_only: bool = False
     multiplicity: str = "none"
     keep: int = 0
     delta: float | None = None
@@ -70,16 +72,19 @@ class Rule:
             return all(rule.speaks(look, is_final) for rule in self.inner)
         if self.kind == "any_of":
             return any(rule.speaks(look, is_final) for rule in self.inner)
-        return not (is_final and self.kind in CLOSING)
+        return not (is_final and self.kind in ONLY_AT_LOOKS)
 
     def first(self) -> Rule:
         """A rule that says what follows: the first of those that are joined."""
         return self.inner[0].first() if self.inner else self
 
 
-CLOSING = ("drop_arm", "harm", "prune")
-"""Rules that close arms; they are not heard at the final analysis."""
-CLAIMING = ("efficacy", "non_inferiority")
+ONLY_AT_LOOKS = ("drop_arm", "harm", "prune", "equivalence")
+"""Rules that are not heard at the final analysis."""
+CLAIMING = ("efficacy", "non_inferiority", "promote")
+GIVING_UP = ("futility",)
+REASONS = {"harm": "harm", "equivalence": "equivalence"}
+"""Why a trial stops that a rule has stopped, or left without arms; all others: futility."""
 
 
 def rule_of(rule: Any) -> Rule:
@@ -98,6 +103,8 @@ def rule_of(rule: Any) -> Rule:
         then=getattr(rule, "then", "stop"),
         at_looks=None if rule.at_looks is None else tuple(rule.at_looks),
         against=getattr(rule, "against", "control"),
+        control_too=getattr(rule, "control_too", False),
+        first_control_only=getattr(rule, "first_control_only", False),
         multiplicity=getattr(rule, "multiplicity", "none"),
         keep=getattr(rule, "keep", 0),
         delta=delta,
@@ -114,7 +121,9 @@ def claims_of(rules: Sequence[Rule]) -> list[Rule]:
 def for_final(rule: Rule) -> Rule:
     """The rule of a trial that has only a final analysis."""
     inner = tuple(for_final(each) for each in rule.inner if each.speaks(1, True))
-    return replace(rule, probability=rule.probability[-1:], from_look=1, at_looks=None, inner=inner, delta=None)
+    kind = "efficacy" if rule.kind == "promote" else rule.kind
+    last = rule.probability[-1:]
+    return replace(rule, kind=kind, probability=last, from_look=1, at_looks=None, inner=inner, delta=None)
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,7 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
     patients = scenario.population.patients
     names = list(scenario.arms)
     rules = [rule_of(rule) for rule in scenario.decisions]
-    margins = [rule.margin if rule.kind == "efficacy" else -rule.margin for rule in claims_of(rules)]
+    margins = [-rule.margin if rule.kind == "non_inferiority" else rule.margin for rule in claims_of(rules)]
     common = {
         "patients": patients,
         "n_arms": len(names),
@@ -289,6 +298,8 @@ class Seen:
     is_claimed: list[bool]
     meets_efficacy: list[bool]
     """Whether an efficacy rule that was heard found its condition met."""
+    control: int
+    """The arm that the others are compared with after the look."""
     stop: str
     allocation: list[float]
     """Zeros where nobody is randomised any more."""
@@ -342,7 +353,9 @@ def projected(weights: dict[int, float], shared: float, floor: float, ceiling: f
     return shares(high)
 
 
-def probabilities(plan: Plan, open_arms: list[int], belief: Belief | None, n_enrolled: int) -> list[float]:
+def probabilities(
+    plan: Plan, control: int, open_arms: list[int], belief: Belief | None, n_enrolled: int
+) -> list[float]:
     """With which probabilities the next patients are randomised; `belief` None: before the first look."""
     answer = [0.0] * plan.n_arms
     if plan.allocation == "equal":
@@ -353,13 +366,13 @@ def probabilities(plan: Plan, open_arms: list[int], belief: Belief | None, n_enr
         for arm in open_arms:
             answer[arm] = plan.ratio[arm] / sum(plan.ratio[a] for a in open_arms)
         return answer
-    others = [arm for arm in open_arms if arm != plan.control]
+    others = [arm for arm in open_arms if arm != control]
     if belief is None:
         weight = dict.fromkeys(open_arms, 1.0)
     else:
         best = dict(belief.best(open_arms))
-        if plan.control_share == "matched":
-            best[plan.control] = max(best[arm] for arm in others)
+        if plan.control_share == "matched" and control in open_arms:
+            best[control] = max(best[arm] for arm in others)
             total = sum(best.values())
             best = {arm: p / total for arm, p in best.items()}
         power = n_enrolled / (2 * plan.patients) if plan.power == "n/2N" else float(plan.power)
@@ -369,9 +382,11 @@ def probabilities(plan: Plan, open_arms: list[int], belief: Belief | None, n_enr
         own = 1 / (1 + math.sqrt(len(others)))
     elif isinstance(plan.control_share, float):
         own = plan.control_share
+    if control not in open_arms:  # it has left, and needs no protection
+        own = None
     if own is not None:
-        answer[plan.control] = own
-        del weight[plan.control]
+        answer[control] = own
+        del weight[control]
     shares = projected(weight, 1 - (own or 0.0), plan.floor, plan.ceiling)
     for arm, share in shares.items():
         answer[arm] = share
@@ -420,6 +435,23 @@ class Randomiser:
 # -------------------------------------------------------------------------------------------- the trial
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a rule is asked about."""
+
+    position: int
+    """Of the rule in the list."""
+    number: int
+    """Of the look, from 1."""
+    there: list[int]
+    """The arms that are open, or judged at the final analysis."""
+    control: int
+    belief: Belief
+    heard: list[tuple[int, int, float, float]]
+    """Every comparison made is added to this."""
+    is_final: bool = False
+
+
 class _Trial:
     """The state of one trial while its events happen."""
 
@@ -437,7 +469,8 @@ class _Trial:
         """Day on which the last follow-up ended so far."""
         self.seen: list[Seen] = []
         self.queue: list[tuple[float, int, int]] = []
-        self.randomiser = Randomiser(plan, patients, probabilities(plan, self._open(), None, 0))
+        self.control = plan.control
+        self.randomiser = Randomiser(plan, patients, probabilities(plan, plan.control, self._open(), None, 0))
 
     def run(self) -> Trial:
         self._expect(self.patients.enrolled_at[0], ENROLMENT, 0)
@@ -492,7 +525,7 @@ class _Trial:
         return [arm for arm, is_open in enumerate(self.open) if is_open]
 
     def _experimental(self, arms: list[int]) -> list[int]:
-        return [arm for arm in arms if arm != self.plan.control]
+        return [arm for arm in arms if arm != self.control]
 
     def _analyse(self) -> Belief:
         known = [
@@ -509,61 +542,86 @@ class _Trial:
         belief = self._analyse()
         was_open = self._open()
         heard: list[tuple[int, int, float, float]] = []
-        reason, met_now = "futility", {}
-        for position, rule in enumerate(self.plan.rules):
-            if not rule.speaks(number, is_final=False):
-                continue
-            arms = self._experimental(self._open())
-            met = self._met(rule, position, number, arms, belief, heard, is_final=False)
-            what = rule.first()
-            if what.kind in CLOSING:
-                closed = [arm for arm in arms if met[arm]]
-                for arm in closed:
-                    self.open[arm] = False
-                    reason = "harm" if what.kind == "harm" else "futility"
-                if closed and what.kind == "harm" and what.then == "stop":
-                    self.stop = "harm"
-            elif what.kind in CLAIMING:
-                found = [arm for arm in arms if met[arm]]
-                self.claimed += found
-                met_now |= dict.fromkeys(found, True)
-                if found and what.then == "stop":
-                    self.stop = "efficacy"
-                elif found:
-                    for arm in found:
-                        self.open[arm] = False
-            elif arms and all(met[arm] for arm in arms):
-                self.stop = "futility"
-            if self.stop != "none":
-                break
+        meets: set[int] = set()
+        self.reason = "futility"
+        while self._ask(number, belief, heard, meets):  # all rules once more, with the new control
+            pass
+        if self.stop == "none" and self.control not in self._open() and len(self._open()) == 1:
+            meets |= set(self._open())  # it has outlived the control
+            self.claimed += self._open()
+            self.stop = "efficacy"
         if self.stop == "none" and not self._experimental(self._open()):
-            self.stop = "efficacy" if self.claimed else reason
+            self.stop = "efficacy" if self.claimed else self.reason
         chances = [0.0] * self.plan.n_arms
         if self.stop != "none":
             self.stop_look, self.stop_day, self.open_before_stop = number, day, was_open
         else:
-            chances = probabilities(self.plan, self._open(), belief, len(self.arm))
+            chances = probabilities(self.plan, self.control, self._open(), belief, len(self.arm))
             self.randomiser.change(chances)
-        self.seen.append(self._report(number, day, belief, heard, chances, self._open(), set(met_now)))
+        self.seen.append(self._report(number, day, belief, heard, meets, chances, self._open()))
+
+    def _ask(self, number: int, belief: Belief, heard: list[tuple[int, int, float, float]], meets: set[int]) -> bool:
+        """Ask the rules in order, until one stops the trial or promotes an arm; return whether one was promoted."""
+        for position, rule in enumerate(self.plan.rules):
+            if not rule.speaks(number, is_final=False):
+                continue
+            asked = _Asked(position, number, self._open(), self.control, belief, heard)
+            met = self._met(rule, asked)
+            high, what = [arm for arm, yes in met.items() if yes], rule.first()
+            gives_up = what.kind in GIVING_UP or (what.kind == "equivalence" and what.then == "stop")
+            if gives_up:
+                if met and len(high) == len(met):
+                    self.stop = REASONS.get(what.kind, "futility")
+            elif what.kind == "promote":
+                if high:
+                    winner = max(high, key=lambda arm: belief.better(arm, self.control, 0.0))
+                    meets.add(winner)
+                    self.claimed.append(winner)
+                    self.open[self.control] = False
+                    self.control = winner
+                    return True
+            elif what.kind in CLAIMING:
+                meets |= set(high)
+                self.claimed += high
+                if high and what.then == "stop":
+                    self.stop = "efficacy"
+                elif high:
+                    for arm in high:
+                        self._close(arm, "futility")
+            else:
+                for arm in high:
+                    self._close(arm, REASONS.get(what.kind, "futility"))
+                if high and what.kind == "harm" and what.then == "stop":
+                    self.stop = "harm"
+            if self.stop != "none":
+                break
+        return False
+
+    def _close(self, arm: int, reason: str) -> None:
+        self.open[arm] = False
+        self.reason = reason
 
     def _final(self) -> Trial:
         stopped = self.stop != "none"
         day = max(self.last_event, self.stop_day) if stopped else self.last_event
         number = len(self.plan.looks) + 1
         belief = self._analyse()
-        judged = self.open_before_stop if stopped else self._open()
-        judged = self._experimental(sorted({*judged, *self.claimed}))
+        judged = sorted({*(self.open_before_stop if stopped else self._open()), *self.claimed})
         heard: list[tuple[int, int, float, float]] = []
         would_claim: set[int] = set()
         is_futile = False
         for position, rule in enumerate(self.plan.rules):
             if not rule.speaks(number, is_final=True):
                 continue
-            met = self._met(rule, position, number, judged, belief, heard, is_final=True)
-            if rule.first().kind in CLAIMING:
-                would_claim |= {arm for arm in judged if met[arm]}
-            else:
-                is_futile = is_futile or bool(judged and all(met[arm] for arm in judged))
+            met = self._met(rule, _Asked(position, number, judged, self.control, belief, heard, is_final=True))
+            if rule.first().kind in GIVING_UP:
+                is_futile = is_futile or bool(met and all(met.values()))
+                continue
+            would_claim |= {arm for arm, yes in met.items() if yes}
+            if self.control != self.plan.control:  # are those declared effective still better than the first control?
+                asked = _Asked(position, number, judged, self.plan.control, belief, heard, is_final=True)
+                met = self._met(rule, asked)
+                would_claim |= {arm for arm, yes in met.items() if yes and arm in self.claimed}
         is_futile = is_futile and not would_claim
         if stopped and self.claimed:
             outcome = "success, then futility" if is_futile else "early success"
@@ -576,73 +634,69 @@ class _Trial:
         mean = belief.mean()
         selected = max(sorted(self.claimed), key=lambda arm: mean[arm]) if self.claimed else -1
         nobody = [0.0] * self.plan.n_arms
-        final = self._report(number, day, belief, heard, nobody, [self.plan.control, *judged], would_claim)
+        final = self._report(number, day, belief, heard, would_claim, nobody, judged)
         arms = self.arm + [-1] * (self.plan.patients - len(self.arm))
         decision_day = self.stop_day if stopped else day
         return Trial(arms, self.seen, final, self.stop, self.stop_look, decision_day, outcome, selected)
 
-    def _met(
-        self,
-        rule: Rule,
-        position: int,
-        number: int,
-        arms: list[int],
-        belief: Belief,
-        heard: list[tuple[int, int, float, float]],
-        *,
-        is_final: bool,
-    ) -> dict[int, bool]:
-        """Whether each of the arms that are judged meets the condition of a rule that is heard."""
+    def _met(self, rule: Rule, asked: _Asked) -> dict[int, bool]:
+        """Whether each of the arms that a rule is about meets its condition."""
+        position, belief, heard, control = asked.position, asked.belief, asked.heard, asked.control
         if rule.inner:
-            each = [
-                self._met(one, position, number, arms, belief, heard, is_final=is_final)
-                for one in rule.inner
-                if one.speaks(number, is_final)
-            ]
-            join = all if rule.kind == "all_of" else any
-            return {arm: join(met[arm] for met in each) for arm in arms}
+            each = [self._met(one, asked) for one in rule.inner if one.speaks(asked.number, asked.is_final)]
+            join, arms = (all, set.intersection) if rule.kind == "all_of" else (any, set.union)
+            return {arm: join(met.get(arm, False) for met in each) for arm in sorted(arms(*map(set, each)))}
+        arms = asked.there if rule.control_too else [arm for arm in asked.there if arm != control]
+        if rule.first_control_only and control != self.plan.control:
+            return {}
         if rule.kind == "prune":
             best = belief.best(arms) if arms else {}
             for arm, other in combinations(arms, 2):  # a close call is one between two arms
                 heard.append((position, arm, best[arm], best[other]))
             return {arm: sum(best[other] - best[arm] > TIE for other in arms) >= rule.keep for arm in arms}
-        threshold = rule.threshold(number, is_final, min(len(self.known) / self.plan.patients, 1.0))
-        chance: dict[int, float] = {}
-        for arm in arms:
-            if rule.against == "best":
-                chance[arm] = belief.best(sorted({self.plan.control, *arms}))[arm]
-            elif rule.kind == "harm":
-                chance[arm] = 1 - belief.better(arm, self.plan.control, -rule.margin)
-            elif rule.kind == "non_inferiority":
-                chance[arm] = belief.better(arm, self.plan.control, -rule.margin)
-            else:
-                chance[arm] = belief.better(arm, self.plan.control, rule.margin)
+        fraction = min(len(self.known) / self.plan.patients, 1.0)
+        threshold = rule.threshold(asked.number, asked.is_final, fraction)
+        if rule.kind == "drop_arm" and rule.against == "best":  # one after the other, but never the best
+            left = list(asked.there)
+            while True:
+                best = belief.best(left)
+                heard += [(position, arm, best[arm], threshold) for arm in left if arm in arms]
+                low = [arm for arm in left if arm in arms and threshold - best[arm] > TIE]
+                low = [arm for arm in low if best[arm] < max(best.values())]
+                if not low:
+                    return {arm: arm not in left for arm in arms}
+                left = [arm for arm in left if arm not in low]
+        chance = {arm: self._chance(rule, arm, asked) for arm in arms}
         if rule.multiplicity != "none":
-            return self._rejected(rule, position, chance, 1 - threshold, heard, is_final=is_final)
+            return self._rejected(rule, chance, 1 - threshold, asked)
         heard += [(position, arm, p, threshold) for arm, p in chance.items()]
         if rule.kind in ("drop_arm", "futility"):
             return {arm: threshold - p > TIE for arm, p in chance.items()}
         return {arm: p - threshold > TIE for arm, p in chance.items()}
 
-    def _rejected(
-        self,
-        rule: Rule,
-        position: int,
-        chance: dict[int, float],
-        level: float,
-        heard: list[tuple[int, int, float, float]],
-        *,
-        is_final: bool,
-    ) -> dict[int, bool]:
+    def _chance(self, rule: Rule, arm: int, asked: _Asked) -> float:
+        """What a rule compares with its threshold."""
+        belief, control = asked.belief, asked.control
+        if rule.against == "best":
+            return belief.best(asked.there)[arm]
+        if rule.kind == "harm":
+            return 1 - belief.better(arm, control, -rule.margin)
+        if rule.kind == "non_inferiority":
+            return belief.better(arm, control, -rule.margin)
+        if rule.kind == "equivalence":
+            return belief.better(arm, control, -rule.margin) - belief.better(arm, control, rule.margin)
+        return belief.better(arm, control, rule.margin)
+
+    def _rejected(self, rule: Rule, chance: dict[int, float], level: float, asked: _Asked) -> dict[int, bool]:
         """Which arms pass a test for several arms at once, from their tail areas.
 
         At a look an arm declared effective before counts as rejected, one that was dropped as not rejected. At the
         final analysis an arm declared effective before is judged anew, as if nothing had been declared before.
         """
-        everybody = self._experimental(list(range(self.plan.n_arms)))
+        everybody = [arm for arm in range(self.plan.n_arms) if arm != asked.control]
 
         def smaller(arm: int, tail: float, bound: float) -> bool:
-            heard.append((position, arm, tail, bound))
+            asked.heard.append((asked.position, arm, tail, bound))
             return bound - tail > TIE
 
         def passed(claimed: set[int]) -> set[int]:
@@ -670,8 +724,8 @@ class _Trial:
                     found.add(arm)
             return found
 
-        now, anew = passed(set(self.claimed)), passed(set()) if is_final else set()
-        return {arm: arm in (anew if is_final and arm in self.claimed else now) for arm in chance}
+        now, anew = passed(set(self.claimed)), passed(set()) if asked.is_final else set()
+        return {arm: arm in (anew if asked.is_final and arm in self.claimed else now) for arm in chance}
 
     def _report(
         self,
@@ -679,9 +733,9 @@ class _Trial:
         day: float,
         belief: Belief,
         heard: list[tuple[int, int, float, float]],
+        meets: set[int],
         chances: list[float],
         among: list[int],
-        met: set[int],
     ) -> Seen:
         plan = self.plan
         arms = range(plan.n_arms)
@@ -704,7 +758,8 @@ class _Trial:
             prob_best=[best.get(arm, 0.0) for arm in arms],
             is_open=list(self.open),
             is_claimed=[arm in self.claimed for arm in arms],
-            meets_efficacy=[arm in met for arm in arms],
+            meets_efficacy=[arm in meets for arm in arms],
+            control=self.control,
             stop=self.stop,
             allocation=list(chances),
             heard=heard,

@@ -1,0 +1,81 @@
+"""Arms that open late or close early: which arms a patient can be dealt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sps_adaptive.contracts import Cohort, Spans
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int
+
+    from sps_adaptive.contracts import Array, Span
+
+
+def spans(span: tuple[Span, ...], cohort: Cohort, dropped: Int[Array, "R A"]) -> Spans:
+    """Return the spans of all arms.
+
+    Parameters
+    ----------
+    span
+        What the protocol says, by arm.
+    cohort
+        The patients.
+    dropped
+        Position of the first patient enrolled after a rule closed each arm; as many as there are patients if none did.
+    """
+    replicates, patients = cohort.enrolled_at.shape
+    begin, end = np.zeros((replicates, len(span)), np.int64), np.full((replicates, len(span)), patients)
+    for arm, own in enumerate(span):
+        if own.opens_with is not None:
+            begin[:, arm] = own.opens_with
+        if own.opens_on is not None:
+            begin[:, arm] = (cohort.enrolled_at < own.opens_on).sum(axis=1)
+        if own.opens_after is not None:
+            begin[:, arm] = dropped[:, own.opens_after]
+        if own.closes_with is not None:
+            end[:, arm] = own.closes_with
+        if own.closes_on is not None:
+            end[:, arm] = (cohort.enrolled_at < own.closes_on).sum(axis=1)
+        if own.closes_after is not None:
+            end[:, arm] = dropped[:, own.closes_after]
+    return Spans(np.minimum(begin, patients), end)
+
+
+def takes(span: Spans, patient: Int[Array, " R"]) -> Bool[Array, "R A"]:
+    """Return which arms the patient at this position can be dealt."""
+    return (span.begin <= patient[:, None]) & (patient[:, None] < span.end)
+
+
+def has_opened(span: Spans, n_enrolled: Int[Array, " R"]) -> Bool[Array, "R A"]:
+    """Return which arms have opened: with so many patients enrolled, one of them at least could be dealt the arm."""
+    return span.begin < n_enrolled[:, None]
+
+
+def is_coming(
+    span: Spans, protocol: tuple[Span, ...], n_enrolled: Int[Array, " R"], patients: int
+) -> Bool[Array, "R A"]:
+    """Return which arms have not opened yet and still may."""
+    waits = np.array([own.opens_after is not None for own in protocol])
+    may_open = waits | (span.begin < np.minimum(span.end, patients))
+    return ~has_opened(span, n_enrolled) & may_open & (n_enrolled < patients)[:, None]
+
+
+def changes(span: Spans, start: Int[Array, " R"], patients: int) -> Int[Array, "R C"]:
+    """Return the positions after `start` at which an arm opens or closes, in order; `patients` fills the rows."""
+    at = np.concatenate([span.begin, span.end], axis=1)
+    at = np.where((at > start[:, None]) & (at < patients), at, patients)
+    at = np.sort(at, axis=1)
+    at[:, 1:][at[:, 1:] == at[:, :-1]] = patients  # each position once
+    at = np.sort(at, axis=1)
+    return at[:, (at < patients).any(axis=0)]
+
+
+def concurrent(span: Spans, arm: int, than: int, patients: int) -> Bool[Array, "R N"]:
+    """Return which patients were enrolled while both arms could be dealt."""
+    position = np.arange(patients)
+    begin = np.maximum(span.begin[:, arm], span.begin[:, than])
+    end = np.minimum(span.end[:, arm], span.end[:, than])
+    return (position >= begin[:, None]) & (position < end[:, None])
