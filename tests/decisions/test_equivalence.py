@@ -50,7 +50,9 @@ def test_against_a_fixed_value():
     inside = rule(against=0.4).better(given)
     draws = np.random.default_rng(3).normal(posterior.location, posterior.scale, (200_000, 3))
     observed = (np.abs(draws - 0.4) < 0.1).mean(axis=0)
-    np.testing.assert_array_less(np.abs(inside[0] - observed), 4 * np.sqrt(inside[0] * (1 - inside[0]) / 200_000) + 1e-9)
+    np.testing.assert_array_less(
+        np.abs(inside[0] - observed), 4 * np.sqrt(inside[0] * (1 - inside[0]) / 200_000) + 1e-9
+    )
 
 
 def test_the_probability_is_that_of_a_difference_within_the_margin():
