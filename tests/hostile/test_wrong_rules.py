@@ -151,7 +151,7 @@ WRONG_RULES = {
         "{kind: prune, keep: 2}",
         "keep",
         "keeping 2 of 2 experimental arms closes none",
-        "1",
+        "use fewer than 2",
     ),
     "a margin beyond all shares": (
         "{kind: harm, margin: 1.5, probability: 0.9}",
