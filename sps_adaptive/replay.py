@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.block import DESIGNS, draw
+from sps_adaptive.block import draw
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Look
 from sps_adaptive.decisions.efficacy import BoundConditional
 from sps_adaptive.decisions.joined import Joined
@@ -15,7 +15,7 @@ from sps_adaptive.decisions.predictive import BoundPredictive
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.binding import designs
-from sps_adaptive.scenario import BLOCK_SIZE, Scenario
+from sps_adaptive.scenario import ADAPTIVE, BLOCK_SIZE, FIXED, Scenario
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS, LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, pick
 from sps_adaptive.trial import look_at, run
@@ -121,7 +121,7 @@ class Replay(NamedTuple):
         control = design.arms.index(self.control_at(number))
         look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot))
         look = look._replace(control=control)
-        numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design == DESIGNS[0] or rule.at_final]
+        numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design != FIXED or rule.at_final]
         found = []
         for k, rule in zip(numbers, design.decisions, strict=True):
             for leaf in comparing(rule, look):
@@ -153,7 +153,7 @@ def comparing(rule: object, look: Look) -> Iterator[Crossing | BoundConditional 
         yield rule
 
 
-def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS[0]) -> Replay:
+def replay(scenario: Scenario, truth: str, replicate: int, design: str = ADAPTIVE) -> Replay:
     """Run one trial of a simulation again.
 
     Parameters
@@ -165,15 +165,15 @@ def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS
     replicate
         Number of the trial, from 0, as in the tables.
     design
-        `adaptive` or `fixed`.
+        `adaptive` or `fixed`; or `no_futility`, where there are rules that do not bind.
 
     Raises
     ------
     UsageError
         If there is no such truth, design or replicate.
     """
-    if design not in DESIGNS:
-        raise UsageError(f"there is no design '{design}'", f"choose {' or '.join(DESIGNS)}")
+    if design not in scenario.design_names:
+        raise UsageError(f"there is no design '{design}'", f"choose {' or '.join(scenario.design_names)}")
     if replicate < 0:
         raise UsageError(f"replicates are counted from 0, got {replicate}")
     values = scenario.truth(truth)

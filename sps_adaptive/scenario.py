@@ -14,8 +14,8 @@ from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel, Dealer, Design, Span
 from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote, Prune
 from sps_adaptive.decisions.contradictions import contradictions
+from sps_adaptive.decisions.rule import Ignored, Rule
 from sps_adaptive.decisions.rule import Path as Place
-from sps_adaptive.decisions.rule import Rule
 from sps_adaptive.decisions.shape import Shape
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints import Continuous, EndpointKind
@@ -37,8 +37,10 @@ ENGINE = 1
 BLOCK_SIZE = 2000
 """Replicates in a block. Blocks are drawn whole, so that a larger run repeats the smaller one and goes on."""
 
-ADAPTIVE, FIXED = "adaptive", "fixed"
-"""The two designs of every run: the scenario's own, and equal randomisation of as many patients without looks."""
+ADAPTIVE, FIXED, NO_FUTILITY = "adaptive", "fixed", "no_futility"
+"""The designs of a run: the scenario's own; equal randomisation of as many patients without looks; and, where there are
+rules that do not bind, the scenario's own in which nobody follows them. Tables store the position: only add at the
+end."""
 
 PROSE = frozenset({"title", "question", "source", "description"})
 """Fields that explain the numbers and do not change them."""
@@ -211,8 +213,19 @@ class Scenario(Part):
 
     # ---------------------------------------------------------------- designs
 
+    @property
+    def design_names(self) -> tuple[str, ...]:
+        """Names of the designs of a run; the code in the tables is the position."""
+        binds = all(rule.is_binding for rule in self.decisions)
+        return (ADAPTIVE, FIXED) if binds else (ADAPTIVE, FIXED, NO_FUTILITY)
+
+    @property
+    def strictest(self) -> str:
+        """Name of the design whose type I error counts: that in which nobody follows what need not be followed."""
+        return NO_FUTILITY if NO_FUTILITY in self.design_names else ADAPTIVE
+
     def designs(self) -> dict[str, Design]:
-        """Return the designs of a run: the scenario's own and its benchmark.
+        """Return the designs of a run: the scenario's own, its benchmark, and the first without what does not bind.
 
         The benchmark randomises the same patients equally, in permuted blocks, looks at nothing before the
         end, and then applies the thresholds of the final analysis.
@@ -220,10 +233,15 @@ class Scenario(Part):
         equal = Equal(kind="equal")
         rules = tuple(rule.planned(self.planned_fractions() or ()) for rule in self.decisions)
         final_rules = tuple(rule.for_final() for rule in rules if rule.at_final)
-        return {
-            ADAPTIVE: self._design(self.looks, self._allocation(), self._dealer(self.allocation), rules, self._spans()),
+        own = self._design(self.looks, self._allocation(), self._dealer(self.allocation), rules, self._spans())
+        made = {
+            ADAPTIVE: own,
             FIXED: self._design(NoLooks(kind="none"), equal, self._dealer(equal), final_rules),
         }
+        if NO_FUTILITY in self.design_names:
+            kept = [rule if stated.is_binding else Ignored() for rule, stated in zip(own.decisions, rules, strict=True)]
+            made[NO_FUTILITY] = own._replace(decisions=tuple(kept))
+        return made
 
     def _allocation(self) -> AllocationRule:
         return self.allocation.bind(self.arm_names) if isinstance(self.allocation, Fixed) else self.allocation

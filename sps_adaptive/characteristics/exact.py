@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sps_adaptive.arrays import TIE
-from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics import sums
 from sps_adaptive.characteristics.error import Figure
 from sps_adaptive.characteristics.matched import MATCHED, has_one_threshold
@@ -30,6 +29,7 @@ from sps_adaptive.exact.memory import Guard
 from sps_adaptive.exact.posterior import counts, priors_of, row_means
 from sps_adaptive.exact.recursion import Ending, Seen, walk
 from sps_adaptive.posteriors.beta import states_of_prior
+from sps_adaptive.scenario import ADAPTIVE, FIXED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def exact_tables(
     chosen = tuple(scenario.truths) if truths is None else tuple(truths)
     designs = bound_designs(scenario)
     found, certified, guard = {}, [], Guard(most_bytes)
-    for name in DESIGNS:
+    for name in scenario.design_names:
         certifier = Certifier(scenario, designs[name])
         found[name] = design_masses(scenario, designs[name], chosen, certifier, guard)
         certified += [(name, *each[:-1], in_words(each.rates)) for each in certifier.certificates()]
@@ -119,7 +119,7 @@ def exact_tables(
     same_error = _matched(scenario, chosen, found)
     rows = []
     for position, truth in enumerate(chosen):
-        for name in DESIGNS:
+        for name in scenario.design_names:
             masses = found[name][position].masses
             for metric in METRICS.values():
                 for key in sorted(key for key in masses if key[0] == metric.sums):
@@ -492,7 +492,7 @@ def _matched(
     are next to the one wanted, with the weights that make it right.
     """
     plain = has_one_threshold(scenario)
-    adaptive, fixed = (found[name] for name in DESIGNS)
+    adaptive, fixed = found[ADAPTIVE], found[FIXED]
     null = next(
         (k for k, each in enumerate(fixed) if each.scores.right is None and each.scores.wrong is not None), None
     )

@@ -80,15 +80,16 @@ def unlike(joined: Placed) -> Iterator[Pair]:
         yield from unlike(each)
 
 
-def consequence(rule: Rule) -> tuple[str, bool, int]:
+def consequence(rule: Rule) -> tuple[str, bool, int, bool]:
     """Return what follows from a rule: rules that agree in it can be joined."""
-    return rule.effect, rule.stops, int(rule.reason)
+    return rule.effect, rule.stops, int(rule.reason), rule.is_binding
 
 
 def said(rule: Rule) -> str:
     """Return in plain English what follows from a rule."""
     reason = f" for {rule.reason.name.lower()}" if rule.effect in ("close", "give_up") else ""
-    return f"{CONSEQUENCE[rule.effect]}{reason}{' and stops the trial' if rule.stops else ''}"
+    free = "" if rule.is_binding else ", without binding"
+    return f"{CONSEQUENCE[rule.effect]}{reason}{' and stops the trial' if rule.stops else ''}{free}"
 
 
 def two_meanings(leaves: Sequence[Placed]) -> Iterator[Pair]:

@@ -44,6 +44,11 @@ class Joined(Rule):
         """Whether the trial stops."""
         return self.rules[0].stops
 
+    @property
+    def is_binding(self) -> bool:
+        """Whether the joined rules must be followed."""
+        return self.rules[0].is_binding
+
     def oriented(self, endpoint: Endpoint) -> Self:
         """Return the rule with the fixed values of all rules turned."""
         return self.of([rule.oriented(endpoint) for rule in self.rules])

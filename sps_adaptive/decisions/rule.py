@@ -113,6 +113,11 @@ class Rule(Part):
         return False
 
     @property
+    def is_binding(self) -> bool:
+        """Whether the type I error may count on the rule being followed."""
+        return True
+
+    @property
     def claims_beyond(self) -> float | None:
         """By how much an arm must truly be better to count as effective, if the rule declares arms effective."""
         return None
@@ -167,10 +172,14 @@ class Rule(Part):
         raise NotImplementedError
 
     def when(self) -> str:
-        """Return in plain English at which looks the rule is heard, with a comma before; nothing if at all of them."""
+        """Return in plain English at which looks the rule is heard, and that it need not be followed where it need not.
+
+        With a comma before; nothing if it is heard at all of them and binding.
+        """
+        free = "" if self.is_binding or self.inner else " (not binding)"
         if self.at_looks is not None:
-            return f", at look{'s' * (len(self.at_looks) > 1)} {listed(self.at_looks)}"
-        return f", from look {self.from_look}" if self.from_look > 1 else ""
+            return f", at look{'s' * (len(self.at_looks) > 1)} {listed(self.at_looks)}{free}"
+        return f", from look {self.from_look}{free}" if self.from_look > 1 else free
 
     def problems(self, n_looks: int, at_final: bool) -> list[Place]:
         """Return what does not fit the looks of the trial, as (path, message, hint)."""
@@ -194,6 +203,21 @@ class Rule(Part):
             if number > n_looks
         ]
         return found
+
+
+class Ignored:
+    """A rule that nobody follows, in its place, so that the numbers of the others remain."""
+
+    at_final = False
+    reason = Stop.NO
+
+    def applies(self, look: Look) -> bool:
+        """Return that the rule is not heard."""
+        return False
+
+    def verdict(self, look: Look) -> Verdict:
+        """Return that nothing follows."""
+        return Verdict.silent(look)
 
 
 def conclude(rule: Condition, look: Look) -> Verdict:

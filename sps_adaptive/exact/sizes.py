@@ -252,6 +252,11 @@ def _check(scenario: Scenario, sizes: Sequence[int], truth: str, level: float | 
         raise UsageError(f"a level of {level:g}", "give a number between 0 and 1, such as 0.025")
     if reason := why_not(scenario):
         raise UsageError(f"no threshold can be found: {reason}")
+    if scenario.strictest != ADAPTIVE:
+        raise UsageError(
+            "with rules that do not bind the errors are those of another trial than the power, size by size",
+            "let futility bind, or leave the level out",
+        )
     if not claims_only_at_end(most):
         raise UsageError(
             "a threshold for each size can be found where arms are declared effective at the final analysis only",
