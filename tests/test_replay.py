@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sps_adaptive.block import DESIGNS, simulate_block
+from sps_adaptive.block import simulate_block
 from sps_adaptive.contracts import DAYS_PER_MONTH
 from sps_adaptive.errors import UsageError
 from sps_adaptive.replay import replay
@@ -19,6 +19,7 @@ FILES = ["ivig.yaml", "stiffness.yaml"]
 TRUTHS = ["ivig as expected", "early placebo response"]
 pytestmark = pytest.mark.xdist_group("replay")  # the blocks below are simulated once
 
+DESIGNS = ("adaptive", "fixed")
 every_trial = pytest.mark.parametrize("design", DESIGNS)
 every_file = pytest.mark.parametrize("file", FILES)
 
