@@ -15,7 +15,7 @@ from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel
 from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote, Prune
 from sps_adaptive.decisions.contradictions import contradictions
 from sps_adaptive.decisions.rule import Ignored, Rule
-from sps_adaptive.decisions.rule import Path as Place
+from sps_adaptive.decisions.rule import Path as RulePath
 from sps_adaptive.decisions.shape import Shape
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints import Continuous, EndpointKind
@@ -26,7 +26,8 @@ from sps_adaptive.models.controls import Concurrent
 from sps_adaptive.part import Part
 from sps_adaptive.population.cohort import Population
 from sps_adaptive.population.sites import Sites
-from sps_adaptive.schedules import NoLooks, ScheduleKind
+from sps_adaptive.schedules import Assessed, Calendar, Enrolled, Events, NoLooks, ScheduleKind, Several
+from sps_adaptive.schedules.schedule import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,22 +194,22 @@ class Scenario(Part):
 
     # ------------------------------------------------------------------ rules
 
-    def rules(self) -> Iterator[tuple[Place, Rule]]:
+    def rules(self) -> Iterator[tuple[RulePath, Rule]]:
         """Yield every rule that stands by itself or is joined with others, with its path from `decisions` on."""
         for position, rule in enumerate(self.decisions):
             for path, leaf in rule.leaves():
                 yield (position, *path), leaf
 
-    def claims(self) -> list[tuple[Place, Rule]]:
+    def claims(self) -> list[tuple[RulePath, Rule]]:
         """Return the rules that declare arms effective by a margin of their own, with their paths."""
         return [(path, rule) for path, rule in self.rules() if rule.claims_beyond is not None]
 
     def planned_fractions(self) -> tuple[float, ...] | None:
-        """Return the planned information at each look as a share of that at the end; None for looks by other clocks."""
-        patients = self.population.patients
-        counts = getattr(self.looks, "counts", None)
-        if counts is not None:
-            return tuple(count / patients for count in counts(patients) if count < patients)
+        """Return the planned information at each look as a share of that at the end; None where it is not planned."""
+        looks, patients = self.looks, self.population.patients
+        waits = getattr(looks, "minimum_assessed", None) or getattr(looks, "minimum_months", None)
+        if isinstance(looks, Assessed | Enrolled) and not waits:
+            return tuple(count / patients for count in looks.counts(patients)[: self.n_looks])
         return () if self.n_looks == 0 else None
 
     # ---------------------------------------------------------------- designs
@@ -266,11 +267,12 @@ class Scenario(Part):
             endpoint_name=name,
             endpoint=self.endpoint,
             model=self._model(name),
-            schedule=schedule,
+            schedule=schedule.bind(self.endpoint),
             allocation=allocation,
             dealer=dealer,
             decisions=tuple(rule.oriented(self.endpoint) for rule in decisions),
             efficacy_margin=margins[0] if margins else 0.0,
+            closes_at=self.population.closes_at,
             spans=spans,
         )
 
@@ -352,8 +354,9 @@ class Scenario(Part):
         patients = self.population.patients
         if isinstance(self.population.accrual, Sites):
             yield from _below(("population", "accrual"), self.population.accrual.problems())
-        looks = self.looks.problems(patients)
+        looks = [*self.looks.problems(patients), *self._look_problems()]
         yield from _below(("looks",), looks)
+        yield from self._closing_problems()
         if isinstance(self.allocation, Bounded):
             yield from _below(("allocation",), self.allocation.problems(len(self.arms)))
         if isinstance(self.allocation, Fixed):
@@ -363,6 +366,64 @@ class Scenario(Part):
                 yield from _below(("decisions", position), rule.problems(self.n_looks, rule.at_final))
             for place, leaf in self.rules():
                 yield from _below(("decisions", *place), self._rule_problems(leaf))
+
+    def _look_problems(self) -> list[Place]:
+        """Return what cannot be about the looks, given the endpoint and the truths."""
+        looks, found = self.looks, list[Place]()
+        for path, schedule in _schedules(looks):
+            if isinstance(schedule, Events) and self.endpoint.kind != "binary":
+                found.append(
+                    (
+                        (*path, "kind"),
+                        f"a {self.endpoint.kind} endpoint has no events to count",
+                        "look at numbers enrolled or assessed",
+                    )
+                )
+        pauses = getattr(looks, "pause", None) is not None
+        for name, truth in self.truths.items():
+            courses = truth.__pydantic_extra__.get(self.endpoint_name, {})
+            if pauses and any(isinstance(course, dict) for course in courses.values()):
+                found.append(
+                    (
+                        ("pause",),
+                        f"enrolment pauses, and the truth '{name}' changes with the month of enrolment",
+                        "leave the pause out, or state constant true values",
+                    )
+                )
+        return found
+
+    def _closing_problems(self) -> Iterator[Place]:
+        """Yield what cannot be about a month in which enrolment closes."""
+        closes, looks = self.population.closes_at_month, self.looks
+        if closes is None:
+            return
+        second = self.population.accrual.expected_months(2)
+        if closes < second:
+            yield (
+                ("population", "closes_at_month"),
+                f"enrolment closes before two patients can be expected, in month {second:.3g}",
+                "give a later month",
+            )
+        minimum = getattr(looks, "minimum_months", None)
+        if minimum is not None and minimum >= closes:
+            yield (
+                ("looks", "minimum_months"),
+                f"no look before month {minimum:g}, and enrolment closes in month {closes:g}",
+                "give an earlier month, or let enrolment close later",
+            )
+        over = closes + self.endpoint.assessed_at_month + self.endpoint.window_months
+        for path, schedule in _schedules(looks):
+            if isinstance(schedule, Calendar):
+                for position, month in enumerate(schedule.months()):
+                    if month >= over:
+                        place = ("last_month",) if schedule.at_months is None else ("at_months", position)
+                        yield (
+                            ("looks", *path, *place),
+                            f"a look in month {month:g}, and everybody has been followed by month {over:g}, since "
+                            f"enrolment closes in month {closes:g}",
+                            "leave it out: the final analysis takes place without being listed",
+                        )
+                        break
 
     def _rule_problems(self, rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         """Yield what cannot be about a rule in this trial."""
@@ -386,8 +447,8 @@ class Scenario(Part):
         if fractions is None:
             yield (
                 (),
-                "the information at looks by the calendar is not planned, and the error depends on it",
-                "give final, the threshold at the final analysis, or looks by patients",
+                "the information at these looks is not planned, and the error depends on it",
+                "give final, the threshold at the final analysis, or look when so many are enrolled or assessed",
             )
             return
         try:
@@ -562,6 +623,15 @@ def _below(
 ) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     for deeper, message, hint in found:
         yield (*path, *deeper), message, hint
+
+
+def _schedules(looks: ScheduleKind) -> list[tuple[tuple[str | int, ...], ScheduleKind]]:
+    """Return the schedules of a trial, each with its path: those that it is made of, or itself."""
+    return (
+        [(("of", number), each) for number, each in enumerate(looks.of)]
+        if isinstance(looks, Several)
+        else [((), looks)]
+    )
 
 
 def _course(course: Course) -> Any:

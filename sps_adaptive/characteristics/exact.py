@@ -27,7 +27,7 @@ from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import Certifier
 from sps_adaptive.exact.memory import Guard
 from sps_adaptive.exact.posterior import counts, priors_of, row_means
-from sps_adaptive.exact.recursion import Ending, Seen, walk
+from sps_adaptive.exact.recursion import Allocated, Ending, Seen, walk
 from sps_adaptive.posteriors.beta import states_of_prior
 from sps_adaptive.scenario import ADAPTIVE, FIXED
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from sps_adaptive.contracts import Array, Design
     from sps_adaptive.scenario import Scenario
+
+MOST_LOOKS = 24
+"""Of trials with more looks the probabilities after each are not told: it would take longer than all the rest."""
 
 LEVEL_TAIL = 0.025
 """Half of what a credible interval leaves out: it holds the true effect if the posterior cdf of it is further in."""
@@ -208,9 +211,11 @@ def design_masses(
     plan = course(scenario, design)
     pass_ = _Pass(scenario, design, plan, truths)
 
-    def watch(seen: Seen) -> None:
+    def watch(seen: Seen | Allocated) -> None:
         guard.check()
-        if plan.missing:
+        if isinstance(seen, Allocated):
+            pass_.allocate(seen)
+        elif plan.missing:
             pass_.see(seen)
 
     for ending in walk(design, plan, watch):
@@ -239,6 +244,7 @@ class _Pass:
         self.moments = np.zeros((len(truths), len(self._moment_names())))
         self.inside = np.zeros((len(truths), self.n_arms))
         self.seen: list[dict[int, Mass]] = [defaultdict(lambda: NOTHING) for _ in truths]
+        self.allocation: list[dict[tuple[int, int], Mass]] = [defaultdict(lambda: NOTHING) for _ in truths]
         self.scores: list[list[tuple[Array, Array, Array]]] = [[] for _ in truths]
 
     # -------------------------------------------------------------- adding
@@ -257,6 +263,22 @@ class _Pass:
         for truth, mass in enumerate(self.probability(rows, seen.weight)):
             each = mass * known
             self.seen[truth][seen.look] += Mass(float(mass.sum()), float(each.sum()), float((each * known).sum()), {})
+
+    def allocate(self, seen: Allocated) -> None:
+        """Take note of the probabilities for the next patients; of no more looks than a reader could follow."""
+        if len(self.plan.looks) > MOST_LOOKS:
+            return
+        bins = METRICS["allocation"].bins
+        place = np.floor(seen.probabilities * bins + 0.5).astype(np.int64)
+        for truth, mass in enumerate(self.probability(seen.batch.rows(), seen.weight)):
+            for arm in range(self.n_arms):
+                own = seen.probabilities[:, arm]
+                by_bin = np.bincount(place[:, arm], mass)
+                found = {int(each): float(by_bin[each]) for each in np.flatnonzero(by_bin)}
+                each = mass * own
+                self.allocation[truth][arm + 1, seen.look] += Mass(
+                    float(mass.sum()), float(each.sum()), float((each * own).sum()), found
+                )
 
     def add(self, ending: Ending) -> None:
         """Add some final states."""
@@ -354,6 +376,9 @@ class _Pass:
         self._add_estimates(masses, truth)
         for look, mass in self.seen[truth].items():
             masses["known", 0, look] = mass
+        for (arm, look), mass in self.allocation[truth].items():
+            if mass.n > 0:
+                masses["allocation", arm, look] = mass
         return Found(dict(masses), self._scores(truth))
 
     def _claims(self, trials: Trials, state: TrueState) -> Iterator[sums.Series]:
@@ -393,7 +418,8 @@ class _Pass:
     def _plain(self, n: int, arms: ArmsAtEnd) -> Trials:
         zero, unknown = np.zeros(n, int), np.full(n, np.nan)
         looks = Looks(*[np.full((n, self.n_looks), np.nan)] * 4)
-        return Trials(zero, zero, zero, zero, zero, zero, unknown, unknown, zero, unknown, arms, looks)
+        nowhere = np.full((n, self.n_looks, self.n_arms), np.nan)
+        return Trials(zero, zero, zero, zero, zero, zero, unknown, unknown, zero, unknown, arms, looks, nowhere)
 
     def _looks(self, stop_look: Int[Array, " L"]) -> Looks:
         """Return the looks that each label has had; numbers of patients are the same whenever a look takes place."""

@@ -110,6 +110,10 @@ _STOPPING = (
     _proportion("stop_early", "Probability that the trial stops at a look, for any reason."),
     _proportion("stop_efficacy", "Probability that the trial stops for efficacy, by look and (look 0) at any look."),
     _proportion("stop_futility", "Probability that the trial stops for futility, by look and (look 0) at any look."),
+    _proportion(
+        "stop_equivalence", "Probability that the trial stops for equivalence, by look and (look 0) at any look."
+    ),
+    _proportion("stop_harm", "Probability that the trial stops for harm, by look and (look 0) at any look."),
     _proportion("arm_closed", "Probability that an arm takes no more patients when enrolment ends, by arm."),
 )
 
@@ -124,6 +128,11 @@ _SIZE = (
     ),
     *_quantiles("patients", "patients", "the number of patients enrolled"),
     *_extremes("patients", "patients", "number of patients enrolled"),
+    _proportion(
+        "accrual_closed",
+        "Probability that enrolment closes by the calendar, before the trial stops and before the largest number of "
+        "patients is reached (where a month is stated in which it closes).",
+    ),
     _mean("assessed", "patients", "Mean number of patients whose outcome is known at the final analysis."),
     _mean("smallest_arm", "patients", "Mean number of patients on the arm with the fewest."),
     _mean(
@@ -212,6 +221,13 @@ _LOOKS = (
         "Mean number of patients neither assessed nor known to have dropped out at a look, among "
         "trials in which it takes place.",
     ),
+    _mean(
+        "allocation",
+        "probability",
+        "Mean probability of an arm for the patients after a look, by arm and look, among trials that go on.",
+        1000,
+    ),
+    *_quantiles("allocation", "probability", "the probability of an arm after a look", (0.05, 0.50, 0.95)),
 )
 
 METRICS: Mapping[str, Metric] = {

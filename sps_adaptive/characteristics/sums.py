@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
     from sps_adaptive.tables import Block
 
-SUMS = 2
+SUMS = 3
 """Version of the sums: raised whenever the same tables would give other ones."""
 
 SCORES: Mapping[str, int] = {"score_right": 100, "score_wrong": 100}
@@ -141,7 +141,7 @@ def endings(trials: Trials, state: TrueState) -> Iterator[Series]:
     if not _has_looks(trials):
         return
     yield Series("stop_early", trials.stop_reason != STOP_REASONS.index("none"))
-    for reason in ("efficacy", "futility"):
+    for reason in STOP_REASONS[1:]:
         stopped = trials.stop_reason == STOP_REASONS.index(reason)
         yield Series(f"stop_{reason}", stopped)
         for look in range(1, trials.looks.month.shape[1] + 1):
@@ -156,6 +156,8 @@ def sizes(trials: Trials, state: TrueState, patients: int) -> Iterator[Series]:
     yield Series("patients", trials.n_enrolled, origin=patients)
     for arm in range(len(state.arms)):
         yield Series("patients", by_arm[:, arm], arm + 1, origin=patients // len(state.arms))
+    if state.may_close:
+        yield Series("accrual_closed", (trials.stop_look == 0) & (trials.n_enrolled < patients))
     yield Series("assessed", trials.n_known, origin=patients)
     yield Series("smallest_arm", by_arm.min(axis=1))
     if state.arms_differ:
@@ -202,6 +204,8 @@ def looks(trials: Trials, state: TrueState) -> Iterator[Series]:
         yield Series("enrolled", seen.n_enrolled[:, index], look=index + 1)
         yield Series("known", seen.n_known[:, index], look=index + 1)
         yield Series("pending", seen.n_pending[:, index], look=index + 1)
+        for arm in range(len(state.arms)):
+            yield Series("allocation", trials.allocation[:, index, arm], arm + 1, index + 1)
 
 
 def powers(series: list[Series], design: int) -> dict[str, Array]:
@@ -241,7 +245,8 @@ def histogram(series: Series, design: int) -> dict[str, Array]:
 
 
 def _has_quantiles(series: Series) -> bool:
-    return _bins(series.metric) > 0 and series.arm == 0 and series.look == 0
+    whole = series.arm == 0 and series.look == 0
+    return _bins(series.metric) > 0 and (whole or series.metric == "allocation")
 
 
 def _bins(metric: str) -> int:

@@ -31,6 +31,8 @@ class Trials(NamedTuple):
     total: Float[Array, " R"]
     arms: ArmsAtEnd
     looks: Looks
+    allocation: Float[Array, "R K A"]
+    """Probability of each arm for the patients after a look; NaN where it did not take place, or the trial stopped."""
 
 
 class ArmsAtEnd(NamedTuple):
@@ -73,13 +75,16 @@ def trials_of(tables: Block, design: int, keep: int, n_arms: int, n_looks: int) 
     own = [name for name in Trials._fields if name in tables["trials"]]
     trials = _kept(tables["trials"], design, keep, "replicate", *own)
     looks = _kept(tables["looks"], design, keep, "replicate", "look", "is_final", *Looks._fields)
-    arms = _kept(tables["arms"], design, keep, "replicate", "arm", "is_final", *ArmsAtEnd._fields[1:])
+    arms = _kept(
+        tables["arms"], design, keep, "replicate", "look", "arm", "is_final", "allocation", *ArmsAtEnd._fields[1:]
+    )
     order = np.argsort(trials["replicate"], kind="stable")
     replicate = trials["replicate"][order]
     return Trials(
         **{name: trials[name][order] for name in own},
         arms=_arms(arms, np.searchsorted(replicate, arms["replicate"]), (len(replicate), n_arms)),
         looks=_looks(looks, np.searchsorted(replicate, looks["replicate"]), (len(replicate), n_looks)),
+        allocation=_allocation(arms, np.searchsorted(replicate, arms["replicate"]), (len(replicate), n_looks, n_arms)),
     )
 
 
@@ -98,6 +103,16 @@ def _arms(table: dict[str, Array], row: Int[Array, " rows"], shape: tuple[int, i
     for name, wide in at_end.items():
         wide.reshape(-1)[place[last]] = table[name][last]
     return ArmsAtEnd(claimed_at_look, **at_end)
+
+
+def _allocation(
+    table: dict[str, Array], row: Int[Array, " rows"], shape: tuple[int, int, int]
+) -> Float[Array, "R K A"]:
+    before = np.flatnonzero(~table["is_final"].astype(bool))
+    spread = np.full(shape, np.nan)
+    spread[row[before], table["look"][before] - 1, table["arm"][before]] = table["allocation"][before]
+    spread[spread.sum(axis=2) == 0] = np.nan
+    return spread
 
 
 def _looks(table: dict[str, Array], row: Int[Array, " rows"], shape: tuple[int, int]) -> Looks:

@@ -209,6 +209,32 @@ def exact(
 
 
 @app.command()
+def gallery(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Another setting than the one that comes with the package.")
+    ] = None,
+    level: Annotated[
+        float, typer.Option("--level", min=0.0001, max=0.5, metavar="E", help="Familywise error of all designs.")
+    ] = 0.05,
+    truth: Annotated[str | None, typer.Option("--truth", "-t", help="The truth to show; left out: the first.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw it too: .svg, .pdf or .png.")
+    ] = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Compare all ways to allocate patients, at the same familywise error, exactly.
+
+    What each costs in power and what the patients in the trial gain. A setting is a scenario with a binary endpoint in
+    which arms are declared effective at the final analysis only.
+    """
+    with in_words():
+        from sps_adaptive.cli.gallery import packaged, show_gallery
+        from sps_adaptive.spec import load_scenario
+
+        show_gallery(load_scenario(file or packaged()), level, truth, format.value, picture)
+
+
+@app.command()
 def show(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run.")],
     format: FormatOption = Format.table,

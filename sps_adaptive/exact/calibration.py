@@ -42,6 +42,10 @@ class Calibration(NamedTuple):
     """Where it was found."""
     rates: tuple[float, ...]
     """At which response rates, one for each group of arms, in the good direction."""
+    next_threshold: float = float("nan")
+    """The next smaller threshold with other claims; NaN where there is none, or it was not looked for."""
+    next_upper: float = float("nan")
+    """The largest error with it, above the level, is at most this."""
 
 
 def calibrate(scenario: Scenario, level: float) -> Calibration:
@@ -101,6 +105,7 @@ def smallest_threshold(regions: Sequence[Null], scores: Sequence[Scores], level:
     upper = max(bound.upper for bound in bounds)
     threshold = float(distinct[allowed])
     above = float(distinct[allowed - 1]) if allowed else 1.0
+    beyond = allowed + 1 < len(distinct)
     return Calibration(
         threshold,
         shortest(threshold, above - 2 * TIE),
@@ -109,6 +114,8 @@ def smallest_threshold(regions: Sequence[Null], scores: Sequence[Scores], level:
         bounds[number].lower,
         regions[number].name,
         bounds[number].at,
+        float(distinct[allowed + 1]) if beyond else float("nan"),
+        max(largest(number, allowed + 1).upper for number in range(len(regions))) if beyond else float("nan"),
     )
 
 

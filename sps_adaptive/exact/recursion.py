@@ -87,10 +87,20 @@ class Seen(NamedTuple):
     weight: Float[Array, " R"]
 
 
+class Allocated(NamedTuple):
+    """The states in which a trial goes on after a look, with the probabilities for the next patients."""
+
+    look: int
+    """From 1."""
+    batch: Batch
+    weight: Float[Array, " R"]
+    probabilities: Float[Array, "R A"]
+
+
 Weights = dict[Standing, tuple[Layer, "Float[Array, 'P S']"]]
 """For what has been decided: the states, and their weights by how those pending are divided among the arms."""
 
-Watch = Callable[[Seen], None]
+Watch = Callable[[Seen | Allocated], None]
 
 
 def walk(design: Design, course: Course, watch: Watch | None = None, sizes: Sequence[int] = ()) -> Iterator[Ending]:
@@ -144,7 +154,7 @@ def walk(design: Design, course: Course, watch: Watch | None = None, sizes: Sequ
                 if watch is not None:
                     watch(Seen(course.looks[k - 1].k + 1, batch, here.sum(axis=0)))
                 yield from hold_look(
-                    design, course, k - 1, path[k], standing, batch, here, (onward, *ends.values()), stopped
+                    design, course, k - 1, path[k], standing, batch, here, (onward, *ends.values()), stopped, watch
                 )
         for end, settled in stopped.items():
             for where, weight in settled.arrived().values():
@@ -219,6 +229,7 @@ def hold_look(
     weight: Float[Array, "P R"],
     onwards: Sequence[Onward],
     stopped: dict[End, Onward],
+    watch: Watch | None = None,
 ) -> Iterator[Ending]:
     """Decide in every state of a batch: those that stop end, the others go on with new allocation probabilities.
 
@@ -247,6 +258,8 @@ def hold_look(
             continue
         now = look._replace(is_open=np.tile(np.array(is_open), (batch.size, 1)), control=control)
         pi = design.allocation.probabilities(now)
+        if watch is not None:
+            watch(Allocated(held.k + 1, batch, mine.sum(axis=0), pi))
         fixed = None if design.allocation.learns else pi[:1]
         for onward in onwards:
             onward.push(Standing(is_open, is_claimed, control), batch, mine, pi, fixed)

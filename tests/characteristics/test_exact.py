@@ -57,6 +57,25 @@ CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
         (20, (0.3, 0.5, 0.6), {"kind": "none"}, {"kind": "equal"}, [EFFICACY]),
         {"month": 6, "lost": 0.2, "accrual": {"kind": "poisson", "patients_per_month": 2}},
     ),
+    "pauses, losses": (
+        (16, (0.3, 0.5), looks(5, 5) | {"pause": {"months": 1.5}, "minimum_months": 6.5}, TS, [EFFICACY, FUTILITY]),
+        {"month": 4, "lost": 0.2},
+    ),
+    "pauses until everybody is assessed": (
+        (24, (0.3, 0.5), looks(8, 5) | {"pause": "until_assessed"}, TS, [EFFICACY, FUTILITY]), {"month": 4},
+    ),
+    "pauses until everybody is assessed, random accrual": (
+        (24, (0.3, 0.5), looks(8, 5) | {"pause": "until_assessed"}, TS, [EFFICACY, FUTILITY]),
+        {"month": 4, "lost": 0.2, "accrual": {"kind": "poisson", "patients_per_month": 2}},
+    ),
+    "looks for several reasons": (
+        (
+            24, (0.3, 0.5),
+            {"kind": "several", "of": [looks(8, 5), {"kind": "calendar", "at_months": [9.5, 13]}], "most": 4},
+            TS, [EFFICACY, FUTILITY],
+        ),
+        {"month": 3},
+    ),
     "a margin, a calendar, visit windows": (
         (
             22, (0.3, 0.5), {"kind": "calendar", "at_months": [9.5, 14.5, 21.5]}, TS,
@@ -109,7 +128,9 @@ def compared(name: str, replicates: int) -> None:
     least, most = (both[both["metric"].str.endswith(end)] for end in ("_min", "_max"))
     assert (least["estimate"] <= least["estimate_drawn"] + 1e-9).all()
     assert (most["estimate"] >= most["estimate_drawn"] - 1e-9).all()
-    quantiles = both[(kind == "quantile") & ~both["metric"].str.startswith("share")]  # shares: see below
+    quantiles = both[
+        (kind == "quantile") & ~both["metric"].str.startswith(("share", "allocation"))
+    ]  # few values: see below
     bin_width = np.array([1 / METRICS[METRICS[name].sums].bins for name in quantiles["metric"]])
     apart = np.abs(quantiles["estimate"] - quantiles["estimate_drawn"])
     assert (apart <= STANDARD_ERRORS * quantiles["mcse_drawn"] + bin_width + 1e-9).all()
@@ -124,6 +145,27 @@ def test_against_simulation(name):
 @pytest.mark.parametrize("name", CASES)
 def test_against_much_simulation(name):
     compared(name, 200_000)
+
+
+@pytest.mark.parametrize("name", ["two arms", "losses", "arms close"])
+def test_the_law_of_the_allocation_probabilities(name):
+    """Of few values, so that quantiles jump: the simulated law must pass the level at the exact quantile."""
+    arguments, options = CASES[name]
+    case = two_truths(scenario(*arguments, **options))
+    found = exact_characteristics(case)
+    found = found[found["metric"].str.startswith("allocation_q")]
+    assert len(found) >= 24
+    arms = simulate(case, replicates=20_000, seed=11, workers=1).arms
+    arms = arms[(arms["design"] == "adaptive") & ~arms["is_final"]]
+    trial = arms.groupby(["truth", "replicate", "look"], observed=True)["allocation"]
+    arms = arms[trial.transform("sum") > 0]  # the trial goes on
+    groups = arms.groupby(["truth", "arm", "look"], observed=True)["allocation"]
+    drawn = {key: np.sort(np.floor(group.to_numpy() * 1000 + 0.5) / 1000) for key, group in groups}
+    for row in found.itertuples():
+        values, level = drawn[row.truth, row.arm, row.look], int(row.metric[-2:]) / 100
+        error = STANDARD_ERRORS * np.sqrt(level * (1 - level) / len(values))
+        upto, before = (np.searchsorted(values, row.estimate + step) / len(values) for step in (1e-9, -1e-9))
+        assert upto >= level - error and before <= level + error, row
 
 
 def test_quantiles():

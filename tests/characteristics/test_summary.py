@@ -67,6 +67,7 @@ def four_trials():
     }
     claimed = {(0, 1): (0, 1, 0), (0, 3): (0, 1, 0), (2, 3): (0, 1, 1)}
     meets = {(0, 1): (0, 1, 0), (2, 3): (0, 1, 1)}
+    allocation = {(1, 1): (0.3, 0.2, 0.5)} | {(r, k): (0.3, 0.5, 0.2) for r in (2, 3) for k in (1, 2)}
     arms = {
         "design": np.zeros(33, int),
         "replicate": np.repeat(replicate, 3),
@@ -81,6 +82,7 @@ def four_trials():
         "total": np.array([at_end[r][2] for r, _, _ in look_rows], float).reshape(-1),
         "effect": np.array([at_end[r][3] for r, _, _ in look_rows]).reshape(-1),
         "prob_better": np.zeros(33),
+        "allocation": np.array([allocation.get((r, k), (0.0, 0.0, 0.0)) for r, k, _ in look_rows]).reshape(-1),
     }
     half = np.repeat([at_end[r][4] for r, _, _ in look_rows], 3)
     arms["effect_lower"], arms["effect_upper"] = arms["effect"] - half, arms["effect"] + half
@@ -129,6 +131,11 @@ def test_four_trials_in_which_ivig_works(four_trials):
         ("stop_efficacy", "", 2): 0,
         ("stop_futility", "", 1): 0,
         ("stop_futility", "", 2): 1 / 4,
+        ("stop_equivalence", "", 0): 0,
+        ("stop_harm", "", 2): 0,
+        ("allocation", "ivig", 1): (0.2 + 0.5 + 0.5) / 3,  # the trial that stopped there does not count
+        ("allocation_q05", "ivig", 1): 0.2,
+        ("allocation_q95", "ivig", 1): 0.5,
         ("arm_closed", "ivig", 0): 0,
         ("arm_closed", "mycophenolate", 0): 1 / 4,
         ("patients", "", 0): 32.5,
@@ -285,10 +292,16 @@ def expected_values(tables, design, truth):
         values["claim_confirmed", "", 0] = some & ~values["claim_contradicted", "", 0]
         values["stop_early", "", 0] = trials.stop_reason > 0
         values["overrun", "", 0] = trials.n_overrun[trials.stop_look > 0]
-        for code, reason in ((1, "efficacy"), (2, "futility")):
+        for code, reason in enumerate(("efficacy", "futility", "equivalence", "harm"), start=1):
             values[f"stop_{reason}", "", 0] = trials.stop_reason == code
             for look in range(1, N_LOOKS + 1):
                 values[f"stop_{reason}", "", look] = (trials.stop_reason == code) & (trials.stop_look == look)
+        at_looks = pd.DataFrame(tables["arms"])
+        at_looks = at_looks[(at_looks.design == design) & ~at_looks.is_final & at_looks.allocation.ne(0)]
+        for (look, arm), group in at_looks.groupby(["look", "arm"]):
+            values["allocation", ARMS[arm], look] = group.allocation
+            for suffix in ("q05", "q50", "q95"):
+                values[f"allocation_{suffix}", ARMS[arm], look] = (group.allocation * 1000 + 0.5).floordiv(1) / 1000
         for look, group in before.groupby("look"):
             values["look_taken", "", look] = trials.index.isin(group.replicate)
             values["look_month", "", look] = group.month

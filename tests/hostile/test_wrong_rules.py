@@ -189,4 +189,6 @@ def test_an_error_needs_planned_looks():
         ("looks: {kind: enrolled, first: 24, every: 12}", "looks: {kind: calendar, at_months: [24, 36]}"),
     )
     (problem,) = problems_of(text)
-    assert "calendar" in problem.message and "final" in problem.hint and problem.line == line_of(text, "error: 0.025")
+    assert (
+        "not planned" in problem.message and "final" in problem.hint and problem.line == line_of(text, "error: 0.025")
+    )

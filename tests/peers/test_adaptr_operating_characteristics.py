@@ -1,11 +1,13 @@
 """Twelve designs of adaptr 1.4.0: every figure it reports of them, within four standard errors of the difference.
 
 Its figures have errors of their own (3,000 to 10,000 trials a design). Where it reports none, the error is that of our
-spread at its number of trials; of proportions, that of the pooled proportion. Its decisions are made on shares of 2,000
-posterior draws, ours on probabilities: as the error of a share is 0.0022 at 0.99, it crosses a threshold a little more often.
-With such shares in place of our probabilities an arm is dropped in 10.9% of the trials of the first design, and in 10.6%
-without (standard error 0.2): less than these comparisons can see. adaptr's designs share random numbers, so their chance
-deviations are alike: at the first look, arm I has left too often in all of them.
+spread at its number of trials; of proportions, that of the pooled proportion.
+
+Its decisions are made on shares of 2,000 posterior draws, ours on probabilities. As the error of a share is 0.0022 at
+0.99, it crosses a threshold a little more often: with such shares in place of our probabilities an arm is dropped in
+10.9% of the trials of the first design, and in 10.6% without (standard error 0.2), less than these comparisons can see.
+adaptr's designs share random numbers, so their chance deviations are alike: at the first look, arm I has left too often
+in all of them.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ import pytest
 from scipy.special import betaincinv
 
 from sps_adaptive.contracts import Cohort, Design, Potential, Stop
+from sps_adaptive.exact.calendar import course
+from sps_adaptive.exact.posterior import counts
+from sps_adaptive.exact.recursion import walk
 from sps_adaptive.scenario import BLOCK_SIZE
 from sps_adaptive.tables import TrialRecord
 from sps_adaptive.trial import run
@@ -83,10 +88,8 @@ def told(plan: dict[str, Any], design: Design, cohort: Cohort, potential: Potent
     value = np.take_along_axis(potential.value[:, :most, :, 0], np.maximum(arm, 0)[..., None], 2)[..., 0]
     n = np.stack([(arm == a).sum(axis=1) for a in range(arms)], axis=1)
     y = np.stack([np.where(arm == a, value, 0).sum(axis=1) for a in range(arms)], axis=1).astype(float)
-    if plan["outcome"] == "binomial":  # adaptr reports the median
-        estimate = betaincinv(1 + y, 1 + n - y, 0.5)
-    else:
-        estimate = y / np.maximum(n, 1)
+    binomial = plan["outcome"] == "binomial"  # of which adaptr reports the median
+    estimate = betaincinv(1 + y, 1 + n - y, 0.5) if binomial else y / np.maximum(n, 1)
 
     is_open, closed_by = at_last("is_open"), np.stack([look.closed_by for look in looks])
     control = np.stack([look.is_control.argmax(axis=1) for look in looks])
@@ -169,19 +172,23 @@ def spread(name: str, theirs: float, ours: Array, n: int) -> Figure:
     return Figure(name, theirs, sd, float(error * np.sqrt(1 / n + 1 / len(ours))))
 
 
-def errors(name: str, oc: dict[str, Any], of: str, ours: Array) -> list[Figure]:
-    """Root mean square, median absolute value, and mean of errors of estimates."""
+def errors(oc: dict[str, Any], of: str, ours: Array) -> list[Figure]:
+    """Root mean square, median absolute value, and mean of errors of estimates.
+
+    Medians are compared by rank: half of our values should be below theirs. Binary outcomes give few different values,
+    and theirs have the error of posterior draws, so a value within 2% of their median is on either side.
+    """
     te = "_te" * (of == "te")
     n = oc[f"rmse{te}"]["n"]
     if n < 20:  # the root of a mean of so few errors has no known error
         return []
-    rmse = np.sqrt((ours**2).mean())
-    delta = (ours**2).std() / (2 * rmse) * np.sqrt(1 / n + 1 / len(ours))
-    size = np.sort(np.abs(ours))
-    low, high = (size[int(len(size) * (0.5 + s * 0.5 / np.sqrt(n)))] for s in (-1, 1))
+    rmse = float(np.sqrt((ours**2).mean()))
+    delta = float((ours**2).std() / (2 * rmse) * np.sqrt(1 / n + 1 / len(ours)))
+    median, size = oc[f"mae{te}"]["est"], np.abs(ours)
+    rank = float(np.clip(0.5, (size < 0.98 * median).mean(), (size <= 1.02 * median).mean()))
     return [
-        Figure(f"rmse{te}", oc[f"rmse{te}"]["est"], float(rmse), float(delta)),
-        Figure(f"mae{te}", oc[f"mae{te}"]["est"], float(np.median(size)), float((high - low) / 2 * np.sqrt(1 + n / len(size)))),
+        Figure(f"rmse{te}", oc[f"rmse{te}"]["est"], rmse, delta),
+        Figure(f"rank of mae{te}", 0.5, rank, 0.5 * float(np.sqrt(1 / n + 1 / len(ours)))),
         mean(f"bias {of}", oc["bias_te" if te else "bias_selected"], ours, n),
     ]
 
@@ -233,11 +240,11 @@ def figures(name: str, found: Found) -> list[Figure]:
     some = found.selected >= 0
     chosen = found.selected[some]
     estimate = found.estimate[some, chosen]
-    made += errors(name, oc, "selected", estimate - true[chosen])
+    made += errors(oc, "selected", estimate - true[chosen])
     if oc["rmse_te"]["n"]:
         other = chosen != arms.index(plan["control"])
         effect = estimate[other] - found.estimate[some, arms.index(plan["control"])][other]
-        made += errors(name, oc, "te", effect - (true[chosen] - true[arms.index(plan["control"])])[other])
+        made += errors(oc, "te", effect - (true[chosen] - true[arms.index(plan["control"])])[other])
     if oc["idp"] is not None:
         percent = 100 * (true[chosen] - true.min()) / np.ptp(true)
         made.append(mean("idp", oc["idp"], percent, oc["rmse"]["n"]))
@@ -253,6 +260,23 @@ def compared(name: str, blocks: int) -> tuple[Figure, ...]:
 @pytest.mark.parametrize("name", STORED)
 def test_every_figure(name: str, blocks: int) -> None:
     found = compared(name, blocks)
-    assert len(found) > 45
+    assert len(found) > 40
     beyond = [figure for figure in found if figure.deviation > STANDARD_ERRORS]
     assert not beyond
+
+
+@pytest.mark.parametrize("name", ["J0", "J1"])
+def test_a_single_look_at_two_arms_without_monte_carlo_error(name: str) -> None:
+    """Sums over all outcomes of 60 patients, made by another program; the arms are dealt by independent draws."""
+    design = next(plan["design"] for key, plan in STORED.items() if key.startswith(name))
+    expected = adaptr.stored("operating_characteristics")["exact"][name]
+    case = adaptr.scenario(design)
+    rates = np.array(design["true_ys"])
+    ends = {Stop.EFFICACY: 0.0, Stop.FUTILITY: 0.0, Stop.NO: 0.0}
+    for ending in walk(case.designs()["adaptive"], course(case)):
+        known, responders = counts(ending.batch.rows())
+        ends[ending.end.stop] += (
+            ending.weight * (rates**responders * (1 - rates) ** (known - responders)).prod(1)
+        ).sum()
+    assert ends[Stop.EFFICACY] == pytest.approx(expected["prob_I_superior"], abs=1e-8)
+    assert ends[Stop.FUTILITY] == pytest.approx(expected["prob_I_inferior_control_wins"], abs=1e-8)

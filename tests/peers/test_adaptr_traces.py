@@ -1,9 +1,9 @@
 """Whole trials simulated by adaptr 1.4.0, look by look: given its probabilities, our rules decide what it decided.
 
 Its probabilities are shares of posterior draws. So there are two comparisons: our rules are fed the stored shares and
-must decide and allocate exactly as it did; and the stored shares must lie about our probabilities as binomial shares do.
-The share of an arm that was dropped after a promotion is not stored: it counts as below the threshold, if our
-probability is below it or within the error of the draws.
+must decide and allocate exactly as it did; and these must lie about our probabilities as binomial shares do. The share
+of an arm that was dropped after a promotion is not stored: it counts as below the threshold, if our probability is
+below it or within the error of the draws.
 
 One label differs by intent. adaptr asks equivalence and futility of arms that it has just dropped as inferior, too, and
 calls them futile if they are. Whether they leave does not depend on it.
@@ -102,7 +102,6 @@ class Told:
             told = looks.column("probs_equivalence_first")
         return np.where(own & np.isfinite(told), told, exact)
 
-
     def _became_control(self, arm: int) -> Array:
         """Looks after which the arm, which was not the control, is or has been left alone."""
         new = self.looks.new[:, arm]
@@ -140,7 +139,9 @@ def test_every_look_decides_the_same(name):
     open_after = look.is_open & ~decision.close
     if not looks.has_control:  # adaptr drops the others in name when an arm is superior
         open_after = np.where((decision.stop == Stop.EFFICACY)[:, None], decision.claim, open_after)
-        expected = np.where((looks.new == "superior").any(axis=1)[:, None], looks.new == "superior", ~np.isin(looks.new, LEFT))
+        expected = np.where(
+            (looks.new == "superior").any(axis=1)[:, None], looks.new == "superior", ~np.isin(looks.new, LEFT)
+        )
     else:
         expected = ~np.isin(looks.new, LEFT)
     np.testing.assert_array_equal(open_after, expected)
@@ -153,7 +154,7 @@ def test_every_look_decides_the_same(name):
 @every_design
 def test_and_for_the_same_reason(name):
     """Rules by their place: what adaptr calls futile is closed as inferior by ours where both are met."""
-    looks, _, look, decision = replayed(name)
+    looks, _, _, decision = replayed(name)
     moved = decision.control != looks.control
     for arm in range(looks.old.shape[1]):
         for row in np.flatnonzero(decision.closed_by[:, arm]):

@@ -1,0 +1,1 @@
+"""Pictures and documents from finished tables; nothing is computed here."""
