@@ -8,15 +8,15 @@ import numpy as np
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
 from sps_adaptive.exact.binding import designs as bound_designs
-from sps_adaptive.scenario import ADAPTIVE, BLOCK_SIZE, FIXED, Scenario
+from sps_adaptive.scenario import ADAPTIVE, BLOCK_SIZE, FIXED, NO_FUTILITY, Scenario
 from sps_adaptive.tables import Block, TrialRecord, flatten
 from sps_adaptive.trial import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DESIGNS = (ADAPTIVE, FIXED)
-"""The designs of a run; the code in the tables is the position in this list."""
+DESIGNS = (ADAPTIVE, FIXED, NO_FUTILITY)
+"""All designs that a run may have; the code in the tables is the position in this list."""
 
 
 def draw(scenario: Scenario, block: int) -> Cohort:
@@ -30,7 +30,7 @@ def run_designs(scenario: Scenario, truth: str, cohort: Cohort) -> Mapping[str, 
     first = designs[ADAPTIVE]
     values = scenario.truth(truth).of(first.endpoint_name)
     potential = first.endpoint.potential(cohort, first.endpoint_name, first.arms, values)
-    return {name: run(designs[name], cohort, potential) for name in DESIGNS}
+    return {name: run(designs[name], cohort, potential) for name in scenario.design_names}
 
 
 def simulate_block(scenario: Scenario, truth: str, block: int) -> Block:
@@ -40,13 +40,13 @@ def simulate_block(scenario: Scenario, truth: str, block: int) -> Block:
     `selected_arm` 0 for none and then the arms, `outcome` and `stop_reason` as in `tables`.
     """
     records = run_designs(scenario, truth, draw(scenario, block))
-    parts = [flatten(records[name], block * BLOCK_SIZE, DAYS_PER_MONTH) for name in DESIGNS]
+    parts = [flatten(records[name], block * BLOCK_SIZE, DAYS_PER_MONTH) for name in scenario.design_names]
     tables: Block = {}
     for table in parts[0]:
         rows = [len(part[table]["replicate"]) for part in parts]
         keys = {
             "truth": np.full(sum(rows), list(scenario.truths).index(truth)),
-            "design": np.repeat(np.arange(len(DESIGNS)), rows),
+            "design": np.repeat(np.arange(len(parts)), rows),
         }
         tables[table] = keys | {
             column: np.concatenate([part[table][column] for part in parts]) for column in parts[0][table]

@@ -191,6 +191,8 @@ class Look(NamedTuple):
     is_open: Bool[Array, "R A"]
     """Arms under study: those that have opened and that no rule has closed. In `probabilities`, arms that take patients
     now."""
+    is_claimed: Bool[Array, "R A"]
+    """Arms that have been declared effective."""
     posterior: Posterior
     is_coming: Bool[Array, "R A"] | None = None
     """Arms that may still open; None where all arms are there from the start."""

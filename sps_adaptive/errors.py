@@ -20,6 +20,10 @@ class Problem:
         What to do about it, or an empty string.
     line, column
         Position in the file, from 1; 0 where there is no file.
+    also
+        Other places that this one does not go together with, as paths.
+    also_lines
+        Their lines in the file; empty where there is no file.
     """
 
     path: tuple[str | int, ...]
@@ -27,13 +31,24 @@ class Problem:
     hint: str = ""
     line: int = 0
     column: int = 0
+    also: tuple[tuple[str | int, ...], ...] = ()
+    also_lines: tuple[int, ...] = ()
 
     def text(self, file: str | None) -> str:
-        """Return ``file:line:column: path: message``, with the hint on a line of its own."""
+        """Return ``file:line:column: path: message``, with the hint on a line of its own.
+
+        Where the problem lies between several places the others are named behind the message.
+        """
         place = ":".join(str(part) for part in (file, self.line or None, self.column or None) if part)
         path = ".".join(str(key) for key in self.path)
-        head = ": ".join(part for part in (place, path, self.message) if part)
+        head = ": ".join(part for part in (place, path, self.message) if part) + self._others(file)
         return f"{head}\n    {self.hint}" if self.hint else head
+
+    def _others(self, file: str | None) -> str:
+        paths = [".".join(str(key) for key in path) for path in self.also]
+        lines = [f"{file}:{line}" for line in self.also_lines] if file else [f"line {line}" for line in self.also_lines]
+        named = [f"{path} at {line}" for path, line in zip(paths, lines, strict=True)] if lines else paths
+        return f"; compare {' and '.join(named)}" if named else ""
 
 
 class SpsError(Exception):

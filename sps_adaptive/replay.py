@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.block import DESIGNS, draw
-from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
+from sps_adaptive.block import draw
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Look
 from sps_adaptive.decisions.efficacy import BoundConditional
+from sps_adaptive.decisions.joined import Joined
 from sps_adaptive.decisions.predictive import BoundPredictive
-from sps_adaptive.decisions.threshold import Threshold
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.binding import designs
-from sps_adaptive.scenario import BLOCK_SIZE, Scenario
+from sps_adaptive.scenario import ADAPTIVE, BLOCK_SIZE, FIXED, Scenario
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS, LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, pick
 from sps_adaptive.trial import look_at, run
@@ -21,8 +23,19 @@ from sps_adaptive.trial import look_at, run
 if TYPE_CHECKING:
     import pandas as pd
 
-COMPARING = (Threshold, BoundConditional, BoundPredictive)
-"""Rules that compare a probability of each arm with a threshold."""
+
+class Heard(NamedTuple):
+    """What a rule compared at a look."""
+
+    number: int
+    """Number of the rule in the file, from 1."""
+    kind: str
+    """What kind of rule it is."""
+    asked: str
+    """What it compares, and which side of the threshold matters, as in a formula: `P(better than placebo) >`."""
+    threshold: float
+    values: dict[str, float]
+    """What is compared with the threshold, by experimental arm."""
 
 
 class Replay(NamedTuple):
@@ -83,7 +96,7 @@ class Replay(NamedTuple):
         before = [look.is_control[0] for look in self.record.looks[: number - 1] if look.took_place[0]]
         return self.scenario.arm_names[int(before[-1].argmax()) if before else self.scenario.control]
 
-    def rules(self, number: int) -> list[tuple[int, float, dict[str, float]]]:
+    def rules(self, number: int) -> list[Heard]:
         """Return what each rule compared at a look, for the rules that spoke.
 
         Parameters
@@ -94,9 +107,8 @@ class Replay(NamedTuple):
         Returns
         -------
         list
-            For each rule: its number in the file, its threshold, and by experimental arm what it compares with that:
-            the posterior probability of being better by the rule's margin than the control (as the look began), of
-            differing by less than it, or the predictive probability of success.
+            For each rule that compares something with a threshold, what it compared, with the control as the look
+            began; rules that are joined to one come one after the other, under its number.
         """
         design = designs(self.scenario)[self.design]
         arm = np.maximum(self.record.arm, 0)
@@ -105,14 +117,17 @@ class Replay(NamedTuple):
         enrolled = (self.record.arm >= 0).sum(axis=1)
         snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
         control = design.arms.index(self.control_at(number))
-        look = look_at(design, number - 1, snapshot, seen.is_open, design.model.fit(snapshot))._replace(control=control)
-        numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design == DESIGNS[0] or rule.at_final]
+        look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot))
+        look = look._replace(control=control)
+        numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design != FIXED or rule.at_final]
         found = []
         for k, rule in zip(numbers, design.decisions, strict=True):
-            if isinstance(rule, COMPARING) and rule.applies(look) and (rule.at_final or not look.is_final):
-                value, threshold = rule.compared(look)
+            for leaf in comparing(rule, look):
+                value, threshold = leaf.compared(look)
                 by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if a != control}
-                found.append((k, float(threshold[0]), by_arm))
+                own = leaf if isinstance(leaf, Crossing) else leaf.rule
+                asked = f"{own.compares(design.arms[control])} {'>' if own.upper else '<'}"
+                found.append(Heard(k, own.word, asked, float(threshold[0]), by_arm))
         return found
 
     def _look(self, k: int, look: LookRecord) -> dict[str, Any]:
@@ -126,7 +141,17 @@ class Replay(NamedTuple):
         }
 
 
-def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS[0]) -> Replay:
+def comparing(rule: object, look: Look) -> Iterator[Crossing | BoundConditional | BoundPredictive]:
+    """Yield the rules that are heard at a look and compare a probability of each arm with a threshold."""
+    if isinstance(rule, Joined):
+        if rule.applies(look):
+            for inner in rule.rules:
+                yield from comparing(inner, look)
+    elif isinstance(rule, Crossing | BoundConditional | BoundPredictive) and rule.applies(look):
+        yield rule
+
+
+def replay(scenario: Scenario, truth: str, replicate: int, design: str = ADAPTIVE) -> Replay:
     """Run one trial of a simulation again.
 
     Parameters
@@ -138,15 +163,15 @@ def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS
     replicate
         Number of the trial, from 0, as in the tables.
     design
-        `adaptive` or `fixed`.
+        `adaptive` or `fixed`; or `no_futility`, where there are rules that do not bind.
 
     Raises
     ------
     UsageError
         If there is no such truth, design or replicate.
     """
-    if design not in DESIGNS:
-        raise UsageError(f"there is no design '{design}'", f"choose {' or '.join(DESIGNS)}")
+    if design not in scenario.design_names:
+        raise UsageError(f"there is no design '{design}'", f"choose {' or '.join(scenario.design_names)}")
     if replicate < 0:
         raise UsageError(f"replicates are counted from 0, got {replicate}")
     values = scenario.truth(truth)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -12,8 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel, Dealer, Design, Span
-from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote
-from sps_adaptive.decisions.threshold import Threshold
+from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote, Prune
+from sps_adaptive.decisions.contradictions import contradictions
+from sps_adaptive.decisions.rule import Ignored, Rule
+from sps_adaptive.decisions.rule import Path as RulePath
+from sps_adaptive.decisions.shape import Shape
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints import Continuous, EndpointKind
 from sps_adaptive.endpoints.course import Course
 from sps_adaptive.errors import DesignError, Problem, UsageError
@@ -22,7 +26,7 @@ from sps_adaptive.models.controls import Concurrent
 from sps_adaptive.part import Name, Part
 from sps_adaptive.population.cohort import Population
 from sps_adaptive.population.sites import Sites
-from sps_adaptive.schedules import Calendar, Events, NoLooks, ScheduleKind, Several
+from sps_adaptive.schedules import Assessed, Calendar, Enrolled, Events, NoLooks, ScheduleKind, Several
 from sps_adaptive.schedules.schedule import Place
 
 if TYPE_CHECKING:
@@ -34,8 +38,10 @@ ENGINE = 1
 BLOCK_SIZE = 2000
 """Replicates in a block. Blocks are drawn whole, so that a larger run repeats the smaller one and goes on."""
 
-ADAPTIVE, FIXED = "adaptive", "fixed"
-"""The two designs of every run: the scenario's own, and equal randomisation of as many patients without looks."""
+ADAPTIVE, FIXED, NO_FUTILITY = "adaptive", "fixed", "no_futility"
+"""The designs of a run: the scenario's own; equal randomisation of as many patients without looks; and, where there are
+rules that do not bind, the scenario's own in which nobody follows them. Tables store the position: only add at the
+end."""
 
 PROSE = frozenset({"title", "question", "source", "description"})
 """Fields that explain the numbers and do not change them."""
@@ -184,22 +190,57 @@ class Scenario(Part):
         stated = {name: value for name, value in changes.items() if value is not None}
         return self.model_copy(update={"simulation": self.simulation.model_copy(update=stated)})
 
+    # ------------------------------------------------------------------ rules
+
+    def rules(self) -> Iterator[tuple[RulePath, Rule]]:
+        """Yield every rule that stands by itself or is joined with others, with its path from `decisions` on."""
+        for position, rule in enumerate(self.decisions):
+            for path, leaf in rule.leaves():
+                yield (position, *path), leaf
+
+    def claims(self) -> list[tuple[RulePath, Rule]]:
+        """Return the rules that declare arms effective by a margin of their own, with their paths."""
+        return [(path, rule) for path, rule in self.rules() if rule.claims_beyond is not None]
+
+    def planned_fractions(self) -> tuple[float, ...] | None:
+        """Return the planned information at each look as a share of that at the end; None where it is not planned."""
+        looks, patients = self.looks, self.population.patients
+        waits = getattr(looks, "minimum_assessed", None) or getattr(looks, "minimum_months", None)
+        if isinstance(looks, Assessed | Enrolled) and not waits:
+            return tuple(count / patients for count in looks.counts(patients)[: self.n_looks])
+        return () if self.n_looks == 0 else None
+
     # ---------------------------------------------------------------- designs
 
+    @property
+    def design_names(self) -> tuple[str, ...]:
+        """Names of the designs of a run; the code in the tables is the position."""
+        binds = all(rule.is_binding for rule in self.decisions)
+        return (ADAPTIVE, FIXED) if binds else (ADAPTIVE, FIXED, NO_FUTILITY)
+
+    @property
+    def strictest(self) -> str:
+        """Name of the design whose type I error counts: that in which nobody follows what need not be followed."""
+        return NO_FUTILITY if NO_FUTILITY in self.design_names else ADAPTIVE
+
     def designs(self) -> dict[str, Design]:
-        """Return the designs of a run: the scenario's own and its benchmark.
+        """Return the designs of a run: the scenario's own, its benchmark, and the first without what does not bind.
 
         The benchmark randomises the same patients equally, in permuted blocks, looks at nothing before the
         end, and then applies the thresholds of the final analysis.
         """
         equal = Equal(kind="equal")
-        final_rules = tuple(rule.for_final() for rule in self.decisions if rule.at_final)
-        return {
-            ADAPTIVE: self._design(
-                self.looks, self._allocation(), self._dealer(self.allocation), tuple(self.decisions), self._spans()
-            ),
+        rules = tuple(rule.planned(self.planned_fractions() or ()) for rule in self.decisions)
+        final_rules = tuple(rule.for_final() for rule in rules if rule.at_final)
+        own = self._design(self.looks, self._allocation(), self._dealer(self.allocation), rules, self._spans())
+        made = {
+            ADAPTIVE: own,
             FIXED: self._design(NoLooks(kind="none"), equal, self._dealer(equal), final_rules),
         }
+        if NO_FUTILITY in self.design_names:
+            kept = [rule if stated.is_binding else Ignored() for rule, stated in zip(own.decisions, rules, strict=True)]
+            made[NO_FUTILITY] = own._replace(decisions=tuple(kept))
+        return made
 
     def _allocation(self) -> AllocationRule:
         return self.allocation.rounded(self.allocation.bind(self.arm_names), len(self.arms))
@@ -212,11 +253,11 @@ class Scenario(Part):
         schedule: ScheduleKind,
         allocation: AllocationRule,
         dealer: Dealer,
-        decisions: tuple[Threshold, ...],
+        decisions: tuple[Rule, ...],
         spans: tuple[Span, ...] | None = None,
     ) -> Design:
         name = self.endpoint_name
-        efficacy = [rule.margin for rule in self.decisions if isinstance(rule, Efficacy | Promote)]
+        margins = [rule.claims_beyond for _, rule in self.claims() if rule.claims_beyond is not None]
         return Design(
             arms=self.arm_names,
             control=self.control,
@@ -228,7 +269,7 @@ class Scenario(Part):
             allocation=allocation,
             dealer=dealer,
             decisions=tuple(rule.oriented(self.endpoint) for rule in decisions),
-            efficacy_margin=efficacy[0] if efficacy else 0.0,
+            efficacy_margin=margins[0] if margins else 0.0,
             closes_at=self.population.closes_at,
             spans=spans,
         )
@@ -284,7 +325,14 @@ class Scenario(Part):
 
     def problems(self) -> list[Problem]:
         """Return all that parses and yet cannot be, each with the path of the place to mend."""
-        return [Problem(tuple(path), message, hint) for path, message, hint in self._problems()]
+        found = [Problem(tuple(path), message, hint) for path, message, hint in self._problems()]
+        return [*found, *self._contradictions()]
+
+    def _contradictions(self) -> Iterator[Problem]:
+        """Yield rules that cannot stand beside each other."""
+        looks = self.n_looks if not self.looks.problems(self.population.patients) else 0
+        for pair in contradictions(self.decisions, looks, self.planned_fractions()):
+            yield Problem(("decisions", *pair.path), pair.message, pair.hint, also=(("decisions", *pair.also),))
 
     def checked(self, file: Path | str | None = None) -> Scenario:
         """Return the scenario itself if such a trial can be.
@@ -315,20 +363,9 @@ class Scenario(Part):
         yield from _below(("allocation",), self.allocation.problems(setting))
         if not looks:  # otherwise the number of looks means nothing
             for position, rule in enumerate(self.decisions):
-                if self.endpoint.kind == "binary" and abs(rule.margin) >= 1:
-                    yield (
-                        ("decisions", position, "margin"),
-                        f"a difference of proportions can never be more than {rule.margin:g}",
-                        "10 percentage points are 0.10",
-                    )
                 yield from _below(("decisions", position), rule.problems(self.n_looks, rule.at_final))
-                yield from _below(("decisions", position), self._path_rule_problems(rule))
-                if not rule.at_final and self.n_looks == 0:
-                    yield (
-                        ("decisions", position),
-                        "a rule for looks, and the trial has none",
-                        "add looks, or leave the rule out",
-                    )
+            for place, leaf in self.rules():
+                yield from _below(("decisions", *place), self._rule_problems(leaf))
 
     def _look_problems(self) -> list[Place]:
         """Return what cannot be about the looks, given the endpoint and the truths."""
@@ -388,31 +425,60 @@ class Scenario(Part):
                         )
                         break
 
-    def _path_rule_problems(self, rule: DecisionKind) -> list[tuple[tuple[str | int, ...], str, str]]:
-        """Return what cannot be about rules that sum over the paths of the trial."""
+    def _rule_problems(self, rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Yield what cannot be about a rule in this trial."""
+        if isinstance(rule, Crossing) and self.endpoint.kind == "binary" and abs(rule.by) >= 1:
+            yield (
+                ("margin",),
+                f"a difference of proportions can never be more than {abs(rule.by):g}",
+                "10 percentage points are 0.10",
+            )
+        if not rule.at_final and self.n_looks == 0:
+            yield (), "a rule for looks, and the trial has none", "add looks, or leave the rule out"
+        if isinstance(rule, Prune) and rule.keep >= len(self.arms) - 1:
+            arms = len(self.arms) - 1
+            yield ("keep",), f"keeping {rule.keep} of {arms} experimental arms closes none", f"use fewer than {arms}"
+        if isinstance(rule, Crossing) and isinstance(rule.probability, Shape) and rule.probability.error is not None:
+            yield from _below(("probability", "error"), self._error_problems(rule))
+        yield from self._path_rule_problems(rule)
+
+    def _error_problems(self, rule: Crossing) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        fractions = self.planned_fractions()
+        if fractions is None:
+            yield (
+                (),
+                "the information at these looks is not planned, and the error depends on it",
+                "give final, the threshold at the final analysis, or look when so many are enrolled or assessed",
+            )
+            return
+        try:
+            rule.planned(fractions)
+        except ValueError as error:
+            yield (), f"no threshold has this error: {error}", "give final, or look less often"
+
+    def _path_rule_problems(self, rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Yield what cannot be about rules that sum over the paths of the trial."""
         conditional = isinstance(rule, Efficacy) and rule.test == "conditional"
-        found: list[tuple[tuple[str | int, ...], str, str]] = []
-        if (conditional or isinstance(rule, Predictive)) and self.endpoint.kind != "binary":
-            found.append((("kind",), "a rule that sums over all paths needs a binary endpoint", "use a posterior rule"))
-        if (conditional or isinstance(rule, Predictive)) and rule.margin != 0:
-            found.append((("margin",), "a margin has no place in this rule", "leave it out"))
+        if not conditional and not isinstance(rule, Predictive):
+            return
+        if self.endpoint.kind != "binary":
+            yield ("kind",), "a rule that sums over all paths needs a binary endpoint", "use a posterior rule"
+        if isinstance(rule, Crossing) and rule.by != 0:
+            yield ("margin",), "a margin has no place in this rule", "leave it out"
         if conditional and self.n_looks and rule.from_look <= self.n_looks:
-            found.append(
-                (
-                    ("test",),
-                    "a conditional test is for the final analysis only",
-                    f"add from_look: {self.n_looks + 1}, or use test: posterior",
-                )
+            yield (
+                ("test",),
+                "a conditional test is for the final analysis only",
+                f"add from_look: {self.n_looks + 1}, or use test: posterior",
             )
         if isinstance(rule, Predictive):
-            rules = [each for each in self.decisions if isinstance(each, Efficacy)]
-            if not rules:
-                found.append((("kind",), "success is not defined: there is no efficacy rule", "add one"))
-            if any(isinstance(each, Promote) for each in self.decisions):
-                found.append((("kind",), "predictive probabilities where the control may change", "leave one out"))
-            if any(each.test == "conditional" for each in rules):
-                found.append((("kind",), "predictive probabilities of a conditional test", "use test: posterior"))
-        return found
+            claims = [leaf for _, leaf in self.claims()]
+            if not claims:
+                yield ("kind",), "success is not defined: there is no efficacy rule", "add one"
+            if any(isinstance(each, Promote) for each in claims):
+                yield ("kind",), "predictive probabilities where the control may change", "leave one out"
+            if any(isinstance(each, Efficacy) and each.test == "conditional" for each in claims):
+                yield ("kind",), "predictive probabilities of a conditional test", "use test: posterior"
 
     def _arm_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         controls = [name for name, arm in self.arms.items() if arm.control]
@@ -553,7 +619,7 @@ class Scenario(Part):
 
 
 def _below(
-    path: tuple[str | int, ...], found: list[tuple[tuple[str | int, ...], str, str]]
+    path: tuple[str | int, ...], found: Iterable[tuple[tuple[str | int, ...], str, str]]
 ) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     for deeper, message, hint in found:
         yield (*path, *deeper), message, hint

@@ -99,7 +99,7 @@ def variant(scenario: Scenario, **sections: object) -> Scenario:
     try:
         return _scenario(parse(json.dumps(stated), "<variant>"))
     except (SpecError, DesignError) as error:
-        problems = [replace(problem, line=0, column=0) for problem in error.problems]
+        problems = [replace(problem, line=0, column=0, also_lines=()) for problem in error.problems]
         raise type(error)(problems, "<variant>") from None
 
 
@@ -131,7 +131,10 @@ def _scenario(document: Document) -> Scenario:
 
 
 def _placed(problem: Problem, document: Document) -> Problem:
-    return _problem(problem.path, problem.message, problem.hint, document.position(problem.path))
+    placed = _problem(problem.path, problem.message, problem.hint, document.position(problem.path))
+    also = tuple(tuple(cut(printable(key)) if isinstance(key, str) else key for key in path) for path in problem.also)
+    lines = tuple(document.position(path)[0] for path in problem.also)
+    return replace(placed, also=also, also_lines=lines)
 
 
 def _problem(path: Iterable[Key], message: str, hint: str, position: tuple[int, int]) -> Problem:

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from sps_adaptive.allocation import DoublyAdaptive, Erade, PlayTheWinner
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
-from sps_adaptive.decisions import DropArm, Efficacy, Futility, Promote
+from sps_adaptive.decisions import DropArm, Futility, Harm
 from sps_adaptive.decisions.rule import Measured
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
 from sps_adaptive.pauses import undisturbed
@@ -373,35 +374,36 @@ def _most_between_looks(scenario: Scenario) -> int:
 
 
 def _about_decisions(scenario: Scenario) -> Iterator[str]:
-    efficacy = [rule for rule in scenario.decisions if isinstance(rule, Efficacy | Promote)]
-    if not efficacy:
+    claims = [rule for _, rule in scenario.claims() if isinstance(rule, Crossing)]
+    if not claims:
         yield "There is no efficacy rule: no arm can ever be declared effective."
-    if len(efficacy) > 1:
+    if len({rule.by for rule in claims}) > 1:
         yield "There are several efficacy rules: an arm counts as effective by the margin of the first."
-    for rule in efficacy:
-        analyses = scenario.n_looks - rule.from_look + 2
-        if analyses > 1 and not isinstance(rule.probability, list):
+    for rule in claims:
+        analyses = sum(rule.heard_at(number) for number in range(1, scenario.n_looks + 1)) + 1
+        if analyses > 1 and rule.is_constant and rule.stated:
             yield (
-                f"The efficacy threshold {rule.probability:g} is the same at all {analyses} analyses: each "
+                f"The efficacy threshold {rule.stated[0]:g} is the same at all {analyses} analyses: each "
                 "look adds to the type I error. See the familywise error where nothing works."
             )
-        for other in scenario.decisions:
-            if isinstance(other, Futility | DropArm) and other.margin <= rule.margin:
-                low = other.probability if isinstance(other.probability, float) else max(other.probability)
-                high = rule.probability if isinstance(rule.probability, float) else min(rule.probability)
+        for _, other in scenario.rules():
+            if isinstance(other, Futility | DropArm) and other.by <= rule.by and other.stated and rule.stated:
+                low, high = max(other.stated), min(rule.stated)
                 if low > high:
                     yield (
                         f"The {other.kind} threshold {low:g} is above the efficacy threshold {high:g}: an arm can "
                         "meet both; the order of the rules decides."
                     )
-    for number, decision in enumerate(scenario.decisions, start=1):
-        levels = decision.probability if isinstance(decision.probability, list) else [decision.probability]
-        if isinstance(decision, Efficacy | Promote) and min(levels) < 0.8:
+    for (place, *_), decision in scenario.rules():
+        levels = decision.stated if isinstance(decision, Crossing) else []
+        number, declares = int(place) + 1, decision.claims_beyond is not None
+        if levels and (declares or isinstance(decision, Harm)) and min(levels) < 0.8:
+            does = "declares an arm effective when it is better" if declares else "sees harm"
             yield (
-                f"Rule {number} declares an arm effective when it is better with probability above {min(levels):g} "
+                f"Rule {number} {does} with probability above {min(levels):g} "
                 "only: is this a p-value, or meant for another rule?"
             )
-        if isinstance(decision, Futility | DropArm) and decision.margin <= 0 and max(levels) > 0.5:
+        if levels and isinstance(decision, Futility | DropArm) and decision.margin <= 0 and max(levels) > 0.5:
             yield (
                 f"Rule {number} ({decision.kind}) gives up although an arm is better with a probability up to "
                 f"{max(levels):g}: is the threshold meant the other way round?"

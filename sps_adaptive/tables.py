@@ -42,7 +42,13 @@ class Column(NamedTuple):
 
 KEYS = (
     Column("truth", "category", "", "Name of the truth the patients followed."),
-    Column("design", "category", "", "adaptive: the design of the scenario; fixed: its benchmark."),
+    Column(
+        "design",
+        "category",
+        "",
+        "adaptive: the design of the scenario; fixed: its benchmark; no_futility: the "
+        "first in which nobody follows the rules that do not bind, if there are such.",
+    ),
     Column(
         "replicate",
         "int64",

@@ -91,7 +91,7 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         takes_place = state.running & (day < end) & (day > state.looked)
         open_to = spans_of(design, cohort, state.dropped)
         snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms), spans=open_to)
-        look = look_at(design, index, snapshot, state.is_open, design.model.fit(snapshot))
+        look = look_at(design, index, snapshot, state.is_open, state.is_claimed, design.model.fit(snapshot))
         decision = decide(design, look, state.is_claimed, state.control)
         state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
         records.append(
@@ -177,7 +177,14 @@ def spans_of(design: Design, cohort: Cohort, dropped: Int[Array, "R A"]) -> Span
     return None if design.spans is None else spans(design.spans, cohort, dropped)
 
 
-def look_at(design: Design, index: int, snapshot: Snapshot, is_open: Bool[Array, "R A"], posterior: Posterior) -> Look:
+def look_at(
+    design: Design,
+    index: int,
+    snapshot: Snapshot,
+    is_open: Bool[Array, "R A"],
+    is_claimed: Bool[Array, "R A"],
+    posterior: Posterior,
+) -> Look:
     """Return what the rules may see."""
     coming = None
     if snapshot.spans is not None and design.spans is not None:
@@ -194,6 +201,7 @@ def look_at(design: Design, index: int, snapshot: Snapshot, is_open: Bool[Array,
         arm_enrolled=snapshot.arm_enrolled,
         arm_known=snapshot.arm_known,
         is_open=is_open,
+        is_claimed=is_claimed,
         posterior=Remembered(posterior),
         is_coming=coming,
     )
@@ -257,7 +265,8 @@ def final_analysis(
     open_to = spans_of(design, cohort, state.dropped)
     snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last, open_to)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
-    look = look_at(design, design.schedule.n_looks(design.patients), snapshot, judged, design.model.fit(snapshot))
+    number = design.schedule.n_looks(design.patients)
+    look = look_at(design, number, snapshot, judged, state.is_claimed, design.model.fit(snapshot))
     verdict = judge(design, look, state.control, state.is_claimed)
     state = state._replace(
         is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),

@@ -42,7 +42,7 @@ def decide(design: Design, look: Look, is_claimed: Bool[Array, "R A"], control: 
     design
         The rules.
     look
-        What they may see; its `control` is not used.
+        What they may see; its `control` and `is_claimed` are not used.
     is_claimed
         Arms declared effective before.
     control
@@ -62,7 +62,8 @@ def decide(design: Design, look: Look, is_claimed: Bool[Array, "R A"], control: 
         now = decision.control
         for arm in np.unique(now[waiting]):
             here = waiting & (now == arm)
-            decision, reason = ask(design, look._replace(control=int(arm)), decision, reason, here)
+            seen = look._replace(control=int(arm), is_claimed=is_claimed)
+            decision, reason = ask(design, seen, decision, reason, here)
         waiting = (decision.control != now) & (decision.stop == Stop.NO)
     is_open = before & ~decision.close
     own = np.arange(before.shape[1]) == decision.control[:, None]
@@ -82,7 +83,7 @@ def ask(
     """Ask every rule once, where the control is that of `look`; return what is decided, and why an arm was closed."""
     stop, close, claim, control, closed_by = decision
     for number, rule in enumerate(design.decisions, start=1):
-        said = rule.verdict(look._replace(is_open=look.is_open & ~close))
+        said = rule.verdict(look._replace(is_open=look.is_open & ~close, is_claimed=look.is_claimed | claim))
         undecided = here & (stop == Stop.NO) & (control == look.control)
         claim = claim | (said.claim & undecided[:, None])
         closes = said.close & undecided[:, None] & ~close

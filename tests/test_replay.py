@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sps_adaptive.block import DESIGNS, simulate_block
+from sps_adaptive.block import simulate_block
 from sps_adaptive.contracts import DAYS_PER_MONTH
 from sps_adaptive.errors import UsageError
 from sps_adaptive.replay import replay
@@ -19,6 +19,7 @@ FILES = ["ivig.yaml", "stiffness.yaml"]
 TRUTHS = ["ivig as expected", "early placebo response"]
 pytestmark = pytest.mark.xdist_group("replay")  # the blocks below are simulated once
 
+DESIGNS = ("adaptive", "fixed")
 every_trial = pytest.mark.parametrize("design", DESIGNS)
 every_file = pytest.mark.parametrize("file", FILES)
 
@@ -138,7 +139,7 @@ def test_what_the_rules_compared_is_what_they_decided():
         told = replay(scenario, "ivig as expected", replicate)
         was_open = np.ones(3, bool)
         for look in told.looks():
-            for number, threshold, better in told.rules(look["look"]):
+            for number, _, _, threshold, better in told.rules(look["look"]):
                 rule = scenario.decisions[number - 1]
                 for arm, probability in better.items():
                     a = scenario.arm_names.index(arm)

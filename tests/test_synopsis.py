@@ -274,11 +274,20 @@ WARNED = {
     "no look": ([("looks", {"kind": "none"}), ("decisions", [])], "can never adapt"),
     "cut blocks": ([("allocation.block", 7)], "do not fall at the end of randomisation blocks of 7"),
     "no efficacy": ([("decisions", [])], "no efficacy rule"),
-    "two efficacy rules": ([("decisions", DECISIONS * 2)], "several efficacy rules"),
+    "two efficacy margins": (
+        [("decisions", [*DECISIONS, {"kind": "efficacy", "margin": 0.1, "probability": 0.9}])],
+        "several efficacy rules",
+    ),
     "one threshold": ([("decisions.1.probability", 0.985)], "same at all 5 analyses"),
-    "crossing": ([("decisions.2.probability", 0.99)], "futility threshold 0.99 is above the efficacy threshold 0.975"),
-    "crossing arms": ([("decisions.0", {"kind": "drop_arm", "probability": 0.98})], "drop_arm threshold 0.98 is above"),
-    "a p-value": ([("decisions.1.probability", 0.025)], "is this a p-value"),
+    "crossing": (
+        [("decisions.2", {"kind": "futility", "margin": -0.1, "probability": 0.99})],
+        "futility threshold 0.99 is above the efficacy threshold 0.975",
+    ),
+    "crossing arms": (
+        [("decisions.0", {"kind": "drop_arm", "margin": -0.1, "probability": 0.98})],
+        "drop_arm threshold 0.98 is above",
+    ),
+    "a p-value": ([("decisions", [{"kind": "efficacy", "probability": 0.025}])], "is this a p-value"),
     "giving up a good arm": ([("decisions.2.probability", 0.95)], "meant the other way round"),
     "looks after the end": (
         [("looks", {"kind": "calendar", "at_months": [30, 300]}), ("decisions.1.probability", [0.99, 0.99, 0.975])],

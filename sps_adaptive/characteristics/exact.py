@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sps_adaptive.arrays import TIE
-from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics import sums
 from sps_adaptive.characteristics.error import Figure
-from sps_adaptive.characteristics.matched import MATCHED
+from sps_adaptive.characteristics.matched import MATCHED, has_one_threshold
 from sps_adaptive.characteristics.metrics import METRICS, Metric
 from sps_adaptive.characteristics.summary import frame_of
 from sps_adaptive.characteristics.timing import Timing, timing
 from sps_adaptive.characteristics.truths import TrueState, true_state
 from sps_adaptive.characteristics.wide import ArmsAtEnd, Looks, Trials
-from sps_adaptive.decisions import Efficacy
 from sps_adaptive.exact.binding import designs as bound_designs
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import Certifier
@@ -31,6 +29,7 @@ from sps_adaptive.exact.memory import Guard
 from sps_adaptive.exact.posterior import counts, priors_of, row_means
 from sps_adaptive.exact.recursion import Allocated, Ending, Seen, walk
 from sps_adaptive.posteriors.beta import states_of_prior
+from sps_adaptive.scenario import ADAPTIVE, FIXED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +114,7 @@ def exact_tables(
     chosen = tuple(scenario.truths) if truths is None else tuple(truths)
     designs = bound_designs(scenario)
     found, certified, guard = {}, [], Guard(most_bytes)
-    for name in DESIGNS:
+    for name in scenario.design_names:
         certifier = Certifier(scenario, designs[name])
         found[name] = design_masses(scenario, designs[name], chosen, certifier, guard)
         certified += [(name, *each[:-1], in_words(each.rates)) for each in certifier.certificates()]
@@ -123,7 +122,7 @@ def exact_tables(
     same_error = _matched(scenario, chosen, found)
     rows = []
     for position, truth in enumerate(chosen):
-        for name in DESIGNS:
+        for name in scenario.design_names:
             masses = found[name][position].masses
             for metric in METRICS.values():
                 for key in sorted(key for key in masses if key[0] == metric.sums):
@@ -520,12 +519,12 @@ def _matched(
     Exact errors come in steps, so the fixed design is made a randomised test: between the two thresholds whose errors
     are next to the one wanted, with the weights that make it right.
     """
-    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy) and rule.test == "posterior"]
-    adaptive, fixed = (found[name] for name in DESIGNS)
+    plain = has_one_threshold(scenario)
+    adaptive, fixed = found[ADAPTIVE], found[FIXED]
     null = next(
         (k for k, each in enumerate(fixed) if each.scores.right is None and each.scores.wrong is not None), None
     )
-    if len(rules) != 1 or null is None:
+    if not plain or null is None:
         return {}
     alpha = adaptive[null].masses["familywise_error", 0, 0].s1
     strict, loose, share = _thresholds(fixed[null].scores, alpha)

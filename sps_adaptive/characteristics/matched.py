@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics.error import Figure, Z
 from sps_adaptive.characteristics.sums import SCORES
-from sps_adaptive.decisions import Efficacy
+from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.scenario import ADAPTIVE, FIXED
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Matched(NamedTuple):
 def matched(scenario: Scenario, totals: Mapping[str, Mapping[Place, Total]]) -> list[Matched]:
     r"""Return power and familywise error of the fixed design at the adaptive design's familywise error.
 
-    Empty where that means nothing: no truth without an effective arm, too few wrong claims, or more than one efficacy
-    rule.
+    Empty where that means nothing: no truth without an effective arm, too few wrong claims, or claims that follow from
+    more than one threshold.
 
     Notes
     -----
@@ -53,9 +53,9 @@ def matched(scenario: Scenario, totals: Mapping[str, Mapping[Place, Total]]) -> 
     second term is the noise of both designs' errors, taken as independent, which overstates it since they share
     their patients.
     """
-    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy) and rule.test == "posterior"]
+    plain = has_one_threshold(scenario)
     null = next((truth for truth, places in totals.items() if _is_null(places)), None)
-    if len(rules) != 1 or null is None:
+    if not plain or null is None:
         return []
     error, wrong = _find(totals[null], ADAPTIVE, "familywise_error"), _find(totals[null], FIXED, "score_wrong")
     if error is None or wrong is None or error.s[0] < ENOUGH or wrong.n == 0:
@@ -77,6 +77,21 @@ def matched(scenario: Scenario, totals: Mapping[str, Mapping[Place, Total]]) -> 
             figure = Figure(share, mcse, max(share - Z * mcse, 0.0), min(share + Z * mcse, 1.0))
             found.append(Matched(truth, metric, figure, scores.n))
     return found
+
+
+def has_one_threshold(scenario: Scenario) -> bool:
+    """Return whether claims follow from one threshold on the probability that an arm is better than the control."""
+    claims = [(path, rule) for path, rule in scenario.rules() if rule.effect in ("claim", "promote") and rule.at_final]
+    if len(claims) != 1:
+        return False
+    path, rule = claims[0]
+    return (
+        len(path) == 1
+        and isinstance(rule, Claim)
+        and rule.multiplicity == "none"
+        and getattr(rule, "against", "control") == "control"
+        and getattr(rule, "test", "posterior") == "posterior"
+    )
 
 
 def threshold(bin_above: int) -> float:

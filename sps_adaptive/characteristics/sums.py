@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics.metrics import METRICS, outcome_metric
 from sps_adaptive.characteristics.truths import TrueState, true_state
 from sps_adaptive.characteristics.wide import Trials, trials_of
@@ -43,8 +42,8 @@ NO_BIN = -1
 COLUMNS = ("design", "metric", "arm", "look", "bin", "origin", "n", "s1", "s2", "s3", "s4")
 """Columns of the table of sums.
 
-`design` is the position in `DESIGNS`; `metric` the name of the metric whose sums these are; `arm` is 0 for none and
-then the arms from 1; `look` is 0 for none. In a row of powers (`bin` -1), n values x have the sums
+`design` is the position in `block.DESIGNS`; `metric` the name of the metric whose sums these are; `arm` is 0 for none
+and then the arms from 1; `look` is 0 for none. In a row of powers (`bin` -1), n values x have the sums
 :math:`s_k = \\sum (x - \\mathrm{origin})^k`; n counts the trials for which the value exists. In a row of a histogram, n
 values fall into the bin: that is, n of the x round to bin / bins, where bins is that of the metric.
 """
@@ -80,7 +79,7 @@ def block_sums(scenario: Scenario, truth: str, tables: Block, keep: int) -> dict
     """
     state, designs = true_state(scenario, truth), scenario.designs()
     parts = []
-    for code, name in enumerate(DESIGNS):
+    for code, name in enumerate(scenario.design_names):
         patients = scenario.population.patients
         n_looks = designs[name].schedule.n_looks(patients)
         trials = trials_of(tables, code, keep, len(state.arms), n_looks)

@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sps_adaptive.characteristics.matched import MATCHED
-from sps_adaptive.cli.certified import by_invariance, largest_errors, whatever_the_rate
+from sps_adaptive.cli.certified import IGNORED, by_invariance, largest_errors, whatever_the_rate
 from sps_adaptive.cli.figures import Figures, between, number, percent, plain, rate
 from sps_adaptive.cli.layout import Table
 from sps_adaptive.cli.terminal import data, prose, say, table, warn
 from sps_adaptive.runs.exact import CERTIFICATES, ExactResults
+from sps_adaptive.scenario import NO_FUTILITY
 
 if TYPE_CHECKING:
     from sps_adaptive.runs.results import Results
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Answer = Results | ExactResults
 
 DESIGNS = ("adaptive", "fixed")
+
 
 MANY_LOOKS = 12
 """Of more looks than this, so many are printed; all of them are in the file."""
@@ -128,13 +130,15 @@ def _rows(results: Answer, figures: Figures) -> Iterator[_Row]:
 
 def _claims(results: Answer, figures: Figures) -> Table:
     arms = _experimental(results.scenario)
+    free_rules = NO_FUTILITY in results.scenario.design_names
     made = Table(
         "Declared effective, % of trials",
         ["truth", "design"],
         [*arms, "any wrong\n(familywise)", "any right\n(power)", "all\nright", "picks\nthe best"],
         "✓: the arm truly is effective, and the figure is its power; elsewhere it is the type I error. same error: "
         "the fixed design with its threshold moved until, in the first truth in which nothing is effective, it errs as "
-        "often as the adaptive one; compare power with that, and the errors in other truths.",
+        "often as the adaptive one; compare power with that, and the errors in other truths."
+        + (f" {IGNORED}: the type I errors if nobody follows the rules that do not bind." if free_rules else ""),
     )
     for get in _rows(results, figures):
         claims = [percent(get("claimed", arm)) + (" ✓" if get("power", arm) else "  ") for arm in arms]
@@ -143,6 +147,10 @@ def _claims(results: Answer, figures: Figures) -> Table:
         same = _Row(figures, get.truth, MATCHED)
         if get.design == "fixed" and (same("power_any") or same("familywise_error")):
             made.add(get.truth, MATCHED, *("" for _ in arms), *(_or_blank(same(name)) for name in rest))
+        free = _Row(figures, get.truth, NO_FUTILITY)
+        if get.design == "fixed" and free("claimed", arms[0]):
+            errors = [f"{_or_blank(free('type_i_error', arm))}  " for arm in arms]
+            made.add(get.truth, IGNORED, *errors, _or_blank(free("familywise_error")), "", "", "")
     return made
 
 
@@ -330,6 +338,8 @@ def _in_short(results: Answer, figures: Figures) -> Iterator[str]:
                 found[-1] += f", {_percent(same)} of fixed ones at the same type I error"
         if figures.get(truth, "adaptive", "familywise_error"):
             found.append(f"wrongly declares an arm effective in {both('familywise_error', _percent)}")
+            if free := figures.get(truth, NO_FUTILITY, "familywise_error"):
+                found[-1] += f", in {_percent(free)} if futility is ignored"
         length = [f"{both('patients', plain)} patients"]
         if figures.get(truth, "adaptive", "duration_months"):
             length.append(f"{both('duration_months', plain)} months")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sps_adaptive.cli.figures import bound
 from sps_adaptive.cli.layout import Table
+from sps_adaptive.scenario import NO_FUTILITY
 
 if TYPE_CHECKING:
     from sps_adaptive.cli.figures import Figures
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 GLOBAL = "no arm differs"
 """How certificates call the region in which all arms share a response rate."""
+
+IGNORED = "futility ignored"
+"""What the design is called in which nobody follows the rules that do not bind."""
 
 LEVEL = 0.99
 """Confidence in a bound that rests on simulated trials."""
@@ -82,9 +86,10 @@ def whatever_the_rate(results: ExactResults) -> Iterator[str]:
 
 
 def _rows(results: ExactResults) -> list[_Row]:
-    """Return the certificates: for each region and error, those of the two designs one below the other."""
+    """Return the certificates: for each region and error, those of the designs one below the other."""
     rows = [_Row(*row) for row in results.certificates.itertuples(index=False)]
     rows = [row._replace(rates=re.sub(r"\d\.\d{9}\b", lambda m: f"{float(m[0]):.3f}", row.rates)) for row in rows]
+    rows = [row._replace(design=IGNORED) if row.design == NO_FUTILITY else row for row in rows]
     order = list(dict.fromkeys((row.null, row.metric, row.arm) for row in rows))
     return sorted(rows, key=lambda row: order.index((row.null, row.metric, row.arm)))
 
@@ -153,13 +158,14 @@ def by_invariance(results: Results, figures: Figures, *, full: bool) -> str:
     if null is None:
         return "No error is certified by invariance: no truth has one mean for all arms." if full else ""
     said = []
-    for design in ("adaptive", "fixed"):
+    for design in scenario.design_names:
         figure: Any = figures.get(null, design, "familywise_error")
         if figure is None:
             continue
         errors = round(figure.estimate * results.replicates)
         upper = certify(scenario, errors, results.replicates, LEVEL, null).upper
-        said.append(f"{design} at most {bound(upper)}% ({errors:,} of {results.replicates:,} trials)")
+        named = IGNORED if design == NO_FUTILITY else design
+        said.append(f"{named} at most {bound(upper)}% ({errors:,} of {results.replicates:,} trials)")
     if not said:
         return ""
     name = "Familywise error" if len(scenario.arms) > 2 else "Type I error"

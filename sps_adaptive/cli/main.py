@@ -45,10 +45,11 @@ class Format(StrEnum):
 
 
 class Design(StrEnum):
-    """The two designs of a run."""
+    """The designs of a run."""
 
     adaptive = "adaptive"
     fixed = "fixed"
+    no_futility = "no_futility"
 
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="FILE", help="The scenario, a YAML file.")]

@@ -84,18 +84,9 @@ def story(told: Replay, *, patients: bool) -> None:
     for look in told.looks():
         say()
         table(_look_table(scenario, look))
-        for number, threshold, better in told.rules(look["look"]):
-            rule = scenario.decisions[number - 1]
-            sign = ">" if rule.kind in ("efficacy", "equivalence", "promote") else "<"
-            margin = f" by {rule.margin:g}" if rule.margin else ""
-            against = told.control_at(look["look"])
-            asked = (
-                f"within {rule.margin:g} of {against}"
-                if rule.kind == "equivalence"
-                else f"better than {against}{margin}"
-            )
-            each = ", ".join(f"{arm} {probability:.4f}" for arm, probability in better.items())
-            prose(f"Rule {number} ({rule.kind}): P({asked}) {sign} {threshold:g}? {each}.")
+        for heard in told.rules(look["look"]):
+            each = ", ".join(f"{arm} {value:.4f}" for arm, value in heard.values.items())
+            prose(f"Rule {heard.number} ({heard.kind}): {heard.asked} {heard.threshold:g}? {each}.")
         prose(_sentence(scenario, look))
     say()
     selected = told.selected_arm()

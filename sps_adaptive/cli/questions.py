@@ -88,6 +88,7 @@ def _only(scenario: Scenario, truths: Sequence[str]) -> Scenario:
 def threshold(scenario: Scenario, level: float, format: str) -> None:
     """Print the smallest threshold whose largest error is certain to be at most a level, and the power with it."""
     from sps_adaptive.characteristics.exact import exact_characteristics
+    from sps_adaptive.decisions.shape import Shape
     from sps_adaptive.exact.calibration import calibrate, with_threshold
     from sps_adaptive.exact.scores import efficacy_rule
 
@@ -106,14 +107,15 @@ def threshold(scenario: Scenario, level: float, format: str) -> None:
         _tidy([{"threshold": found.written, "largest_error": found.upper} | row for row in rows], format)
         return
     _head(scenario)
+    key = "final" if isinstance(rule.probability, Shape) else "probability"
     prose(
         f"The smallest threshold with which the largest error is certain to be at most {percent(level)} is "
-        f"{found.threshold:.10g}: write probability: {found.written:.12g} into rule {place + 1}. The largest error is "
+        f"{found.threshold:.10g}: write {key}: {found.written:.12g} into rule {place + 1}. The largest error is "
         f"then at most {percent(found.upper, up=True)} ({found.null}, at a response rate of "
         f"{', '.join(f'{_natural(scenario, rate):.3f}' for rate in found.rates)})."
     )
     prose(_of_thresholds(scenario))
-    before = rule.probability if isinstance(rule.probability, float) else rule.probability[-1]
+    before = rule.planned(scenario.planned_fractions() or ()).stated[-1]
     made = Table(
         "Any arm declared effective, % of trials, exact",
         ["truth", "rightly (power) or wrongly"],

@@ -4,15 +4,37 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sps_adaptive.decisions.all_of import AllOf
+from sps_adaptive.decisions.any_of import AnyOf
 from sps_adaptive.decisions.drop_arm import DropArm
 from sps_adaptive.decisions.efficacy import Efficacy
 from sps_adaptive.decisions.equivalence import Equivalence
 from sps_adaptive.decisions.futility import Futility
+from sps_adaptive.decisions.harm import Harm
+from sps_adaptive.decisions.non_inferiority import NonInferiority
 from sps_adaptive.decisions.predictive import Predictive
 from sps_adaptive.decisions.promote import Promote
+from sps_adaptive.decisions.prune import Prune
 
 DecisionKind = Annotated[
-    Efficacy | Futility | DropArm | Equivalence | Predictive | Promote, Field(discriminator="kind")
+    Efficacy | NonInferiority | Futility | DropArm | Harm | Equivalence | Prune | Promote | Predictive | AllOf | AnyOf,
+    Field(discriminator="kind"),
 ]
 
-__all__ = ["DecisionKind", "DropArm", "Efficacy", "Equivalence", "Futility", "Predictive", "Promote"]
+AllOf.model_rebuild(_types_namespace={"DecisionKind": DecisionKind})
+AnyOf.model_rebuild(_types_namespace={"DecisionKind": DecisionKind})
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "DecisionKind",
+    "DropArm",
+    "Efficacy",
+    "Equivalence",
+    "Futility",
+    "Harm",
+    "NonInferiority",
+    "Predictive",
+    "Promote",
+    "Prune",
+]

@@ -8,7 +8,9 @@ import numpy as np
 
 from sps_adaptive.arrays import above
 from sps_adaptive.contracts import CriticalValues, Look, Stop, Verdict
+from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.decisions.rule import Effect, Measured, Place, conclude
+from sps_adaptive.decisions.shape import Shape
 from sps_adaptive.decisions.threshold import Threshold
 from sps_adaptive.words import one_less
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from sps_adaptive.contracts import Array
 
 
-class Efficacy(Threshold):
+class Efficacy(Claim, Threshold):
     r"""An open arm is declared effective when it is probably better than the control.
 
     Arm a is claimed if :math:`P(\theta_a > \theta_0 + \text{margin} \mid \text{data}) > \text{probability}`.
@@ -30,10 +32,6 @@ class Efficacy(Threshold):
     """
 
     kind: Literal["efficacy"]
-    then: Literal["stop", "close_arm"] = "stop"
-    """What follows a claim at a look: the trial stops, or only the arm takes no more patients and the
-    others go on against the control."""
-
     test: Literal["posterior", "conditional"] = "posterior"
     """`posterior`: the probability must exceed the threshold. `conditional`: an exact test given the total number of
     responders. The probability must exceed a critical value that depends on this number, the smallest with which, given
@@ -41,49 +39,38 @@ class Efficacy(Threshold):
     control_too: bool = False
     """Whether the control may be declared the best as well; only with `against: best`."""
 
-    @property
-    def effect(self) -> Effect:
-        """The arm is declared effective."""
-        return "claim"
-
-    @property
-    def at_final(self) -> bool:
-        """The rule speaks at the final analysis."""
-        return True
-
-    @property
-    def stops(self) -> bool:
-        """Whether the trial stops."""
-        return self.then == "stop"
-
     def judged(self, look: Look) -> Bool[Array, "R A"]:
         """Return which arms the rule judges."""
         return look.is_open if self.control_too else super().judged(look)
-
-    def problems(self, n_looks: int, at_final: bool) -> list[Place]:
-        """Return what cannot be, as (path, message, hint)."""
-        return problems_of_control_too(self) + super().problems(n_looks, at_final)
 
     def met(self, look: Look) -> Bool[Array, "R A"]:
         """Return which arms are above the threshold."""
         if self.test == "conditional":
             raise TypeError("a conditional test works only when bound to its trial")
-        return self.exceeds(look)
+        return super().met(look)
 
     def words(self, measured: Measured) -> str:
         """Return the rule in plain English, without a full stop."""
         better = self.better_than(measured)
         if self.test == "conditional":
-            last = self.probability[-1] if isinstance(self.probability, list) else self.probability
+            level = one_less(self.stated[-1])
             return (
                 f"at the final analysis an arm is declared effective when its probability of being {better} exceeds "
-                f"the critical value of an exact test given the number of responders, at level {one_less(last)}"
+                f"the critical value of an exact test given the number of responders, at level {level}"
             )
-        then = "the trial stops" if self.stops else "it takes no more patients and the others go on"
         return (
             f"an arm{' (the control too)' * self.control_too} is declared effective when it is {better} with "
-            f"probability above {self.level()}{self.when()}; then {then}"
+            f"probability above {self.level()}{self.when()}{self.conclusion()}"
         )
+
+    def problems(self, n_looks: int, at_final: bool) -> list[Place]:
+        """Return what cannot be, as (path, message, hint)."""
+        found = problems_of_control_too(self)
+        if self.test == "conditional" and self.multiplicity != "none":
+            found.append((("multiplicity",), "a conditional test counts its comparisons by itself", "leave it out"))
+        if self.test == "conditional" and isinstance(self.probability, Shape):
+            found.append((("probability",), "a conditional test has one level, at the final analysis", "give a number"))
+        return super().problems(n_looks, at_final) + found
 
     def bind(self, critical: CriticalValues) -> BoundConditional:
         """Return the conditional test of a trial whose critical values are known."""

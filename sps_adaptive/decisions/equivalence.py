@@ -38,6 +38,11 @@ class Equivalence(Threshold):
     """Whether the rule is silent once another arm has been promoted to control."""
 
     @property
+    def upper(self) -> bool:
+        """A large probability of making no difference counts."""
+        return True
+
+    @property
     def effect(self) -> Effect:
         """What follows."""
         return "close" if self.then == "close_arm" else "give_up"
@@ -59,6 +64,11 @@ class Equivalence(Threshold):
             return beyond - look.posterior.prob_better(look.control, self.margin)
         value = float(self.against)
         return look.posterior.prob_above(value - self.margin) - look.posterior.prob_above(value + self.margin)
+
+    def compares(self, control: str) -> str:
+        """Return what the rule compares with its threshold, as short as in a formula."""
+        what = control if self.against == "control" else f"{self.against:g}"
+        return f"P(within {self.margin:g} of {what})"
 
     def judged(self, look: Look) -> Bool[Array, "R A"]:
         """Return which arms the rule judges."""

@@ -23,6 +23,19 @@ class Futility(Threshold):
     """
 
     kind: Literal["futility"]
+    binding: bool = True
+    """Whether the rule must be followed. If not, the run also tells the type I error of the trial in which nobody does,
+    as authorities ask for (FDA 2019): giving up may lower the error, but only if one does give up."""
+
+    @property
+    def upper(self) -> bool:
+        """Arms are given up below the threshold."""
+        return False
+
+    @property
+    def is_binding(self) -> bool:
+        """Whether the type I error may count on the rule being followed."""
+        return self.binding
 
     @property
     def effect(self) -> Effect:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.arrays import above, below
 from sps_adaptive.contracts import Look, PredictiveTable, Stop, Verdict
-from sps_adaptive.decisions.rule import Effect, Measured, conclude
+from sps_adaptive.decisions.rule import Effect, Measured, Place, conclude
+from sps_adaptive.decisions.shape import Shape
 from sps_adaptive.decisions.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ class Predictive(Threshold):
     kind: Literal["predictive"]
     then: Literal["futility", "efficacy"] = "futility"
     """Whether a small probability stops the trial for futility, or a large one for efficacy."""
+    binding: bool = True
+    """Whether the rule must be followed. If not, the run also tells the type I error of the trial in which nobody does,
+    as authorities ask for (FDA 2019): giving up may lower the error, but only if one does give up."""
+
+    @property
+    def upper(self) -> bool:
+        """Whether a large probability counts, and not a small one."""
+        return self.then == "efficacy"
+
+    @property
+    def is_binding(self) -> bool:
+        """Whether the type I error may count on the rule being followed."""
+        return self.binding
 
     @property
     def effect(self) -> Effect:
@@ -52,6 +66,20 @@ class Predictive(Threshold):
     def met(self, look: Look) -> Bool[Array, "R A"]:
         """Refuse: the rule must first learn the paths of its trial."""
         raise TypeError("a predictive rule works only when bound to its trial")
+
+    def compares(self, control: str) -> str:
+        """Return what the rule compares with its threshold, as short as in a formula."""
+        return "P(success)"
+
+    def problems(self, n_looks: int, at_final: bool) -> list[Place]:
+        """Return what cannot be, as (path, message, hint)."""
+        found: list[Place] = []
+        if self.then == "efficacy" and not self.binding:
+            found.append((("binding",), "declaring an arm effective always binds", "leave it out"))
+        if isinstance(self.probability, Shape) and self.probability.error is not None:
+            what = "a type I error belongs to a threshold on a posterior probability"
+            found.append((("probability", "error"), what, "give final, the last threshold"))
+        return super().problems(n_looks, at_final) + found
 
     def words(self, measured: Measured) -> str:
         """Return the rule in plain English, without a full stop."""

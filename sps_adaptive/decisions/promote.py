@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.contracts import Look
 from sps_adaptive.decisions.efficacy import Efficacy
-from sps_adaptive.decisions.rule import Effect, Measured
+from sps_adaptive.decisions.rule import Effect, Measured, Rule
 from sps_adaptive.decisions.threshold import Threshold
 
 if TYPE_CHECKING:
@@ -37,6 +37,16 @@ class Promote(Threshold):
     """What an arm is compared with: always the control."""
 
     @property
+    def upper(self) -> bool:
+        """Arms are promoted above the threshold."""
+        return True
+
+    @property
+    def claims_beyond(self) -> float | None:
+        """By how much an arm must truly be better to count as effective."""
+        return self.margin
+
+    @property
     def effect(self) -> Effect:
         """The best of the arms becomes the control."""
         return "promote"
@@ -50,10 +60,9 @@ class Promote(Threshold):
         """Return which arms are above the threshold."""
         return self.exceeds(look)
 
-    def for_final(self) -> Threshold:
+    def for_final(self) -> Rule:
         """Return the rule of a trial without looks: there is no one to go on against the new control."""
-        last = super().for_final()
-        return Efficacy(kind="efficacy", probability=last.probability, margin=self.margin, source=self.source)
+        return Efficacy(kind="efficacy", probability=self.stated[-1], margin=self.margin, source=self.source)
 
     def words(self, measured: Measured) -> str:
         """Return the rule in plain English, without a full stop."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from pydantic import Field
 
-from sps_adaptive.contracts import Look, Stop, Verdict
+from sps_adaptive.contracts import Endpoint, Look, Stop, Verdict
 from sps_adaptive.part import Part
 from sps_adaptive.words import listed, percent
 
@@ -20,7 +21,10 @@ Effect = Literal["claim", "close", "give_up", "promote"]
 """What follows for arms that meet a condition: they are declared effective; they take no more patients; the trial stops
 if all of them meet it; the best of them becomes the control."""
 
-Place = tuple[tuple[str | int, ...], str, str]
+Path = tuple[str | int, ...]
+"""Keys and positions from a section of the file down."""
+
+Place = tuple[Path, str, str]
 """Something that cannot be: where, what, and a hint."""
 
 
@@ -84,6 +88,11 @@ class Rule(Part):
     not in the list, and the rule is heard there if it is one for the final analysis."""
 
     @property
+    def word(self) -> str:
+        """What the kind of rule is called in the file: the name of its module."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
     def effect(self) -> Effect:
         """What follows for arms that meet the condition."""
         raise NotImplementedError
@@ -103,11 +112,48 @@ class Rule(Part):
         """Whether the trial stops when the rule has declared an arm effective."""
         return False
 
+    @property
+    def is_binding(self) -> bool:
+        """Whether the type I error may count on the rule being followed."""
+        return True
+
+    @property
+    def claims_beyond(self) -> float | None:
+        """By how much an arm must truly be better to count as effective, if the rule declares arms effective."""
+        return None
+
+    @property
+    def inner(self) -> tuple[Rule, ...]:
+        """The rules that this one joins; none for most."""
+        return ()
+
+    def leaves(self) -> Iterator[tuple[Path, Rule]]:
+        """Yield the rules that join no others, each with its path from here; the rule itself for most."""
+        if not self.inner:
+            yield (), self
+        for position, rule in enumerate(self.inner):
+            for path, leaf in rule.leaves():
+                yield ("rules", position, *path), leaf
+
+    def oriented(self, endpoint: Endpoint) -> Self:
+        """Return the rule with its fixed values turned so that larger is better."""
+        return self
+
+    def planned(self, fractions: tuple[float, ...]) -> Self:
+        """Return the rule for a trial whose looks are planned at these information fractions."""
+        return self
+
+    def for_final(self) -> Rule:
+        """Return the rule of a trial without looks."""
+        return self.model_copy(update={"from_look": 1, "at_looks": None})
+
     def applies(self, look: Look) -> bool:
         """Return whether the rule speaks at this look."""
-        if look.is_final:
-            return self.at_final
-        return look.k + 1 >= self.from_look and (self.at_looks is None or look.k + 1 in self.at_looks)
+        return self.at_final if look.is_final else self.heard_at(look.k + 1)
+
+    def heard_at(self, number: int) -> bool:
+        """Return whether the rule is heard at a look before the final analysis, by its number from 1."""
+        return number >= self.from_look and (self.at_looks is None or number in self.at_looks)
 
     def met(self, look: Look) -> Bool[Array, "R A"]:
         """Return which of the arms that the rule judges meet its condition."""
@@ -126,10 +172,14 @@ class Rule(Part):
         raise NotImplementedError
 
     def when(self) -> str:
-        """Return in plain English at which looks the rule is heard, with a comma before; nothing if at all of them."""
+        """Return in plain English at which looks the rule is heard, and that it need not be followed where it need not.
+
+        With a comma before; nothing if it is heard at all of them and binding.
+        """
+        free = "" if self.is_binding or self.inner else " (not binding)"
         if self.at_looks is not None:
-            return f", at look{'s' * (len(self.at_looks) > 1)} {listed(self.at_looks)}"
-        return f", from look {self.from_look}" if self.from_look > 1 else ""
+            return f", at look{'s' * (len(self.at_looks) > 1)} {listed(self.at_looks)}{free}"
+        return f", from look {self.from_look}{free}" if self.from_look > 1 else free
 
     def problems(self, n_looks: int, at_final: bool) -> list[Place]:
         """Return what does not fit the looks of the trial, as (path, message, hint)."""
@@ -153,6 +203,21 @@ class Rule(Part):
             if number > n_looks
         ]
         return found
+
+
+class Ignored:
+    """A rule that nobody follows, in its place, so that the numbers of the others remain."""
+
+    at_final = False
+    reason = Stop.NO
+
+    def applies(self, look: Look) -> bool:
+        """Return that the rule is not heard."""
+        return False
+
+    def verdict(self, look: Look) -> Verdict:
+        """Return that nothing follows."""
+        return Verdict.silent(look)
 
 
 def conclude(rule: Condition, look: Look) -> Verdict:

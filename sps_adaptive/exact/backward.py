@@ -55,7 +55,7 @@ class Table(NamedTuple):
         return np.asarray(self.value[self.where.start[cell] + within])
 
 
-def predictive(design: Design, course: Course, is_open: Arms) -> dict[int, Table]:
+def predictive(design: Design, course: Course, is_open: Arms, is_claimed: Arms | None = None) -> dict[int, Table]:
     """Return the probability, at each look, that each arm will be declared effective at the end.
 
     Nothing stops and no arm closes on the way; patients without an outcome yet count as not yet randomised.
@@ -68,6 +68,8 @@ def predictive(design: Design, course: Course, is_open: Arms) -> dict[int, Table
         Looks at which the number of outcomes is certain.
     is_open
         The arms that take patients.
+    is_claimed
+        Those declared effective before, where it matters; left out: none.
 
     Returns
     -------
@@ -97,7 +99,8 @@ def predictive(design: Design, course: Course, is_open: Arms) -> dict[int, Table
             "predictive probabilities sum over everything that can come next, and here that is too much",
             "use more looks, fewer patients or fewer arms",
         )
-    value = _success(design, course, states[-1], is_open)
+    before_now = is_claimed or (False,) * arms
+    value = _success(design, course, states[-1], is_open, before_now)
     tables: dict[int, Table] = {}
     for k in range(len(course.looks) - 1, -1, -1):
         held = course.looks[k]
@@ -105,7 +108,7 @@ def predictive(design: Design, course: Course, is_open: Arms) -> dict[int, Table
         before = np.empty((states[k].size, arms))
         for batch in states[k].batches(BATCH):
             posterior = posterior_of(design, batch, patients)
-            look = look_at(design, course, held.k, held.enrolled, is_open, batch, posterior)
+            look = look_at(design, course, held.k, held.enrolled, is_open, before_now, batch, posterior)
             pi = np.ascontiguousarray(design.allocation.probabilities(look))
             before[batch.place] = _one_stage(design, batch, pi, how, states[k + 1], value)
         value = before
@@ -121,13 +124,13 @@ def _steps(arms: int, known: list[int], sizes: list[int]) -> float:
     )
 
 
-def _success(design: Design, course: Course, where: Layer, is_open: Arms) -> Float[Array, "S A"]:
+def _success(design: Design, course: Course, where: Layer, is_open: Arms, is_claimed: Arms) -> Float[Array, "S A"]:
     """Return whether each arm is declared effective in each state at the end, as 0 or 1."""
     value = np.empty((where.size, len(design.arms)))
     n_looks = design.schedule.n_looks(course.patients)
     for batch in where.batches(BATCH):
         posterior = posterior_of(design, batch, course.patients)
-        look = look_at(design, course, n_looks, course.patients, is_open, batch, posterior)
+        look = look_at(design, course, n_looks, course.patients, is_open, is_claimed, batch, posterior)
         verdict = judge(design, look, np.full(batch.size, design.control))
         value[batch.place] = verdict.claim
     return value

@@ -5,6 +5,7 @@ Both engines run the designs that are made here. For other designs these are tho
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +13,10 @@ import numpy as np
 
 from sps_adaptive.arrays import TIE
 from sps_adaptive.contracts import DecisionRule, Design, Look
-from sps_adaptive.decisions import Efficacy, Predictive
+from sps_adaptive.decisions import AnyOf, Efficacy, Predictive
+from sps_adaptive.decisions.claim import Claim
+from sps_adaptive.decisions.joined import Joined
+from sps_adaptive.decisions.rule import Rule
 from sps_adaptive.errors import UsageError
 from sps_adaptive.scenario import Scenario
 
@@ -32,13 +36,14 @@ def designs(scenario: Scenario) -> dict[str, Design]:
         If a rule needs the paths of a trial whose paths cannot be summed.
     """
     made = scenario.designs()
-    if not any(_needs_paths(rule) for design in made.values() for rule in design.decisions):
+    if not any(isinstance(rule, Predictive) or is_conditional(rule) for _, rule in scenario.rules()):
         return made
     return dict(_bound(_Key(scenario)))
 
 
-def _needs_paths(rule: DecisionRule) -> bool:
-    return isinstance(rule, Predictive) or (isinstance(rule, Efficacy) and rule.test == "conditional")
+def is_conditional(rule: object) -> bool:
+    """Return whether a rule is a conditional test."""
+    return isinstance(rule, Efficacy) and rule.test == "conditional"
 
 
 class _Key:
@@ -67,20 +72,30 @@ def _bound(key: _Key) -> tuple[tuple[str, Design], ...]:
 
 
 def bound(design: Design, plan: Course) -> Design:
-    """Return a design whose rules know its paths."""
-    without = tuple(rule for rule in design.decisions if not isinstance(rule, Predictive))
-    judging = design._replace(decisions=without)
-    rules: list[DecisionRule] = []
-    for rule in design.decisions:
+    """Return a design whose rules know its paths, also those that are joined with others."""
+    before_end = design._replace(decisions=tuple(without_conditional(design.decisions)))
+
+    def with_paths(rule: DecisionRule) -> DecisionRule:
+        if isinstance(rule, Joined):
+            return rule.of([with_paths(each) for each in rule.inner])
         if isinstance(rule, Predictive):
-            rules.append(rule.bind(predictive_table(judging, plan)))
-        elif isinstance(rule, Efficacy) and rule.test == "conditional":
-            level = 1 - (rule.probability[-1] if isinstance(rule.probability, list) else rule.probability)
-            others = tuple(each for each in design.decisions if each is not rule)
-            rules.append(rule.bind(critical_values(design._replace(decisions=others), plan, level)))
-        else:
-            rules.append(rule)
-    return design._replace(decisions=tuple(rules))
+            return rule.bind(predictive_table(design, plan))
+        if isinstance(rule, Efficacy) and is_conditional(rule):
+            return rule.bind(critical_values(before_end, plan, 1 - rule.stated[-1]))
+        return rule
+
+    return design._replace(decisions=tuple(map(with_paths, design.decisions)))
+
+
+def without_conditional(rules: Sequence[DecisionRule]) -> Iterator[DecisionRule]:
+    """Yield the rules that speak before the final analysis, where conditional tests do not."""
+    for rule in rules:
+        if isinstance(rule, Joined):
+            left = list(without_conditional(rule.inner))
+            if len(left) == len(rule.inner) or (left and isinstance(rule, AnyOf)):
+                yield rule.of(left)  # from `all_of` nothing follows where one of its rules is silent
+        elif not is_conditional(rule):
+            yield rule
 
 
 def predictive_table(design: Design, plan: Course) -> PredictiveTable:
@@ -88,15 +103,18 @@ def predictive_table(design: Design, plan: Course) -> PredictiveTable:
     from sps_adaptive.exact.backward import Table, predictive
 
     tables: dict[tuple[bool, ...], dict[int, Table]] = {}
+    counts_claims = any(_corrected(rule) for rule in design.decisions)
 
     def probability(look: Look) -> Float[Array, "R A"]:
         known, responders = cast("ProportionPosterior", look.posterior).counts()
         found = np.zeros(look.is_open.shape)
-        for is_open in np.unique(look.is_open, axis=0):
-            standing = tuple(bool(each) for each in is_open)
+        arms = len(design.arms)
+        standings: Bool[Array, "R B"] = np.concatenate([look.is_open, look.is_claimed & counts_claims], axis=1)
+        for each in np.unique(standings, axis=0):
+            standing = tuple(bool(one) for one in each)
             if standing not in tables:
-                tables[standing] = predictive(design, plan, standing)
-            here = (look.is_open == is_open).all(axis=1)
+                tables[standing] = predictive(design, plan, standing[:arms], standing[arms:])
+            here = (standings == each).all(axis=1)
             table = tables[standing].get(look.k)
             if table is None:  # a look that never takes place
                 continue
@@ -105,6 +123,11 @@ def predictive_table(design: Design, plan: Course) -> PredictiveTable:
         return found
 
     return probability
+
+
+def _corrected(rule: DecisionRule) -> bool:
+    leaves = [leaf for _, leaf in rule.leaves()] if isinstance(rule, Rule) else []
+    return any(isinstance(leaf, Claim) and leaf.multiplicity != "none" for leaf in leaves)
 
 
 def critical_values(design: Design, plan: Course, level: float) -> CriticalValues:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import DropArm, Efficacy, Equivalence, Predictive, Promote
+from sps_adaptive.decisions import Equivalence, Predictive
+from sps_adaptive.decisions.rule import Rule
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
+from sps_adaptive.exact.binding import is_conditional
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import nulls
 from sps_adaptive.exact.layout import Layer, grown, layer, n_rows
@@ -22,7 +25,7 @@ from sps_adaptive.scenario import Scenario
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-    from sps_adaptive.contracts import Array, Design
+    from sps_adaptive.contracts import Array, DecisionRule, Design
 
 BYTES = 8
 """Of a weight."""
@@ -151,7 +154,8 @@ def batch_bytes(scenario: Scenario, plan: Course) -> float:
 def table_bytes(scenario: Scenario, design: Design) -> float:
     """Return the memory for the tables of the posterior: a table for each margin of a rule, and each true effect."""
     priors = distinct(priors_of(design))
-    margins = {0.0, *(float(getattr(rule, "margin", 0.0)) for rule in design.decisions)}
+    margins = {0.0, *(rule.by for _, rule in scenario.rules() if isinstance(rule, Crossing))}
+    margins |= {-rule.by for _, rule in scenario.rules() if isinstance(rule, Equivalence)}
     for truth in scenario.truths.values():
         rates = list(truth.of(scenario.endpoint_name).items())
         numbers = {arm: rate for arm, rate in rates if not isinstance(rate, dict)}
@@ -163,7 +167,7 @@ def table_bytes(scenario: Scenario, design: Design) -> float:
 
 def predictive_cost(design: Design, plan: Course, standings: int) -> tuple[float, float]:
     """Return the memory for predictive probabilities and the number of their terms; 0 where no rule asks for them."""
-    if not any(isinstance(rule, Predictive) for rule in design.decisions):
+    if not any(isinstance(leaf, Predictive) for rule in design.decisions for leaf in _leaves(rule)):
         return 0.0, 0.0
     arms, known = len(design.arms), [*(look.settled for look in plan.looks), plan.patients]
     sizes = [closed_form(total, arms, False) for total in known]
@@ -177,11 +181,15 @@ def predictive_cost(design: Design, plan: Course, standings: int) -> tuple[float
     return (sum(sizes) * arms * standings + gained) * BYTES, terms * standings
 
 
+def _leaves(rule: DecisionRule) -> list[object]:
+    return [leaf for _, leaf in rule.leaves()] if isinstance(rule, Rule) else [rule]
+
+
 def certificate_bytes(scenario: Scenario, plan: Course) -> float:
     """Return the memory for the weights of wrong claims, by patients and responders of each group of arms."""
     early = any(
-        (isinstance(rule, Efficacy) and rule.test == "posterior") or isinstance(rule, Predictive | Promote)
-        for rule in scenario.decisions
+        rule.effect in ("claim", "promote") and not is_conditional(rule)
+        for _, rule in scenario.rules()
         if rule.from_look <= scenario.n_looks
     )
     totals = [*(look.enrolled for look in plan.looks if early), plan.patients]
@@ -215,10 +223,11 @@ def _ways_to_deal(ahead: Stage, arms: int) -> int:
 
 def _standings(scenario: Scenario, arms: int) -> int:
     """Return how many sets of open and claimed arms, and of the arm that is the control, there can be at a look."""
-    drops = any(isinstance(rule, DropArm | Equivalence) for rule in scenario.decisions)
-    closes = any(isinstance(rule, Efficacy) and rule.then == "close_arm" for rule in scenario.decisions)
-    promotes = any(isinstance(rule, Promote) for rule in scenario.decisions)
-    control_too = any(getattr(rule, "control_too", False) for rule in scenario.decisions)
+    rules = [rule for _, rule in scenario.rules()]
+    drops = any(rule.effect == "close" for rule in rules)
+    closes = any(rule.effect == "claim" and not rule.stops for rule in rules)
+    promotes = any(rule.effect == "promote" for rule in rules)
+    control_too = any(getattr(rule, "control_too", False) for rule in rules)
     ways = 1 + drops + closes  # open; closed; declared effective and closed
     first = ways ** (arms - 1 + control_too)
     # With another control the first is closed, and arms that were the control in between are declared effective.

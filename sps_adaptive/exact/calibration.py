@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sps_adaptive.arrays import TIE
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.bernstein import Supremum
 from sps_adaptive.exact.binding import designs
@@ -16,7 +17,7 @@ from sps_adaptive.exact.calendar import course
 from sps_adaptive.exact.certificate import Certificate, Certifier, Null, nulls, why_not
 from sps_adaptive.exact.recursion import walk
 from sps_adaptive.exact.scores import Collector, Scores, claims_only_at_end, efficacy_rule
-from sps_adaptive.scenario import ADAPTIVE, Scenario
+from sps_adaptive.scenario import Scenario
 
 WIDTHS = (1e-10, 1e-8, 1e-6)
 """How close the largest error is bounded with one, two and three free response rates; it decides between thresholds."""
@@ -54,7 +55,8 @@ def calibrate(scenario: Scenario, level: float) -> Calibration:
     the final analysis, larger thresholds only take claims away, and bisection over the probabilities that occur finds
     the smallest. Where it may stop the trial, each threshold has paths of its own: bisection then stops at `STEP`,
     takes for granted that errors fall as the threshold rises, and certifies what it returns. So too where a rule on the
-    predictive probability of success may stop it, since the threshold says what success is.
+    predictive probability of success may stop it, since the threshold says what success is. Where rules do not bind,
+    the errors are those of the trial in which nobody follows them.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def calibrate(scenario: Scenario, level: float) -> Calibration:
     place, _ = efficacy_rule(scenario)
     if not claims_only_at_end(scenario):
         return _by_passes(scenario, place, level)
-    design = designs(scenario)[ADAPTIVE]
+    design = designs(scenario)[scenario.strictest]
     regions = nulls(scenario)
     collectors = [Collector(null, design) for null in regions]
     for ending in walk(design, course(scenario)):
@@ -133,22 +135,24 @@ def digits(width: float) -> int:
 
 
 def with_threshold(scenario: Scenario, place: int, threshold: float) -> Scenario:
-    """Return the scenario with another threshold in one of its rules."""
+    """Return the scenario with another threshold in one of its rules; a shape keeps its form and ends there."""
     rules = list(scenario.decisions)
-    rules[place] = rules[place].model_copy(update={"probability": threshold})
+    rule = rules[place]
+    assert isinstance(rule, Crossing)
+    rules[place] = rule.with_final(threshold)
     return scenario.model_copy(update={"decisions": rules})
 
 
 def _by_passes(scenario: Scenario, place: int, level: float) -> Calibration:
-    if isinstance(scenario.decisions[place].probability, list):
+    if isinstance(efficacy_rule(scenario)[1].probability, list):
         raise UsageError(
             "thresholds by look cannot be found: there is more than one number to move",
-            "give the efficacy rule one number, or let it speak at the final analysis only (from_look)",
+            "give the efficacy rule one number or a shape, or let it speak at the final analysis only (from_look)",
         )
 
     def worst(threshold: float) -> Certificate:
         case = with_threshold(scenario, place, threshold)
-        design = designs(case)[ADAPTIVE]
+        design = designs(case)[case.strictest]
         certifier = Certifier(case, design)
         for ending in walk(design, course(case, design)):
             certifier.add(ending)

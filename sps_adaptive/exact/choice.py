@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sps_adaptive.decisions import DecisionKind
+from sps_adaptive.decisions.joined import Joined
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.budget import Budget, Cost, cost, duration, size
 from sps_adaptive.exact.calendar import missing_probability, reasons_against
@@ -129,7 +131,9 @@ def _for_looks(rule: DecisionKind, before: int, after: int) -> DecisionKind:
     changes: dict[str, object] = {}
     if rule.at_final and rule.from_look > before:
         changes["from_look"] = after + 1
-    if isinstance(rule.probability, list):
+    if isinstance(rule, Joined):
+        changes["rules"] = [_for_looks(each, before, after) for each in rule.rules]
+    if isinstance(rule, Crossing) and isinstance(rule.probability, list):
         looks = (
             [*rule.probability[:before], *[rule.probability[before - 1]] * (after - before)][:after] if before else []
         )

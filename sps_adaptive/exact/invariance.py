@@ -59,6 +59,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints import Continuous
 from sps_adaptive.endpoints.course import numbers
 from sps_adaptive.errors import UsageError
@@ -231,13 +232,18 @@ def _reasons(scenario: Scenario) -> Iterator[str]:
         yield f"The prior mean of the slope, {model.slope.mean:g}, has the unit of the score: only 0 has no scale."
     if bound := scenario.allocation.bound_to_scale():
         yield bound
-    for place, rule in enumerate(scenario.decisions, start=1):
-        if rule.margin != 0:
-            yield f"Rule {place} ({rule.kind}) has a margin of {rule.margin:g}, which has the unit of the score."
-        thresholds = rule.probability if isinstance(rule.probability, list) else [rule.probability]
+    for (place, *_), rule in scenario.rules():
+        if not isinstance(rule, Crossing):
+            continue
+        named = f"Rule {int(place) + 1} ({rule.word})"
+        if rule.by != 0:
+            yield f"{named} has a margin of {getattr(rule, 'margin', rule.by):g}, which has the unit of the score."
+        if not isinstance(getattr(rule, "against", ""), str):
+            yield f"{named} compares with a fixed value, which has the unit of the score."
+        thresholds = rule.stated
         if near := [threshold for threshold in thresholds if abs(threshold - 0.5) <= NEAR_HALF]:
             yield (
-                f"Rule {place} ({rule.kind}) has a threshold of {near[0]:g}, too near to the one half that an arm has "
+                f"{named} has a threshold of {near[0]:g}, too near to the one half that an arm has "
                 "of which nothing is known."
             )
 

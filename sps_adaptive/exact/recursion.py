@@ -183,7 +183,14 @@ def path_of(course: Course) -> list[Point]:
 
 
 def look_at(
-    design: Design, course: Course, k: int, enrolled: int, is_open: Arms, batch: Batch | Chosen, posterior: Posterior
+    design: Design,
+    course: Course,
+    k: int,
+    enrolled: int,
+    is_open: Arms,
+    is_claimed: Arms,
+    batch: Batch | Chosen,
+    posterior: Posterior,
 ) -> Look:
     """Return what the rules may see in each state."""
     settled = batch.enrolled()
@@ -199,6 +206,7 @@ def look_at(
         arm_enrolled=settled,  # rules that ask are refused where patients may be pending (`calendar`)
         arm_known=known,
         is_open=np.tile(np.array(is_open), (batch.size, 1)),
+        is_claimed=np.tile(np.array(is_claimed), (batch.size, 1)),
         posterior=posterior,
     )
 
@@ -229,7 +237,8 @@ def hold_look(
     """
     held = course.looks[number]
     posterior = posterior_of(design, batch, course.patients)
-    look = look_at(design, course, held.k, point.enrolled, standing.is_open, batch, posterior)
+    arms = standing.is_open, standing.is_claimed
+    look = look_at(design, course, held.k, point.enrolled, *arms, batch, posterior)
     for said, here in verdicts(design, look, standing):
         mine = weight if here is None else np.where(here, weight, 0.0)
         if here is not None and not mine.any():
@@ -296,7 +305,7 @@ def final_analysis(
         states, weight = Chosen(batch, reached), weight[reached]
     posterior = posterior_of(design, states, course.patients)
     n_looks = design.schedule.n_looks(course.patients)
-    look = look_at(design, course, n_looks, enrolled, end.judged, states, posterior)
+    look = look_at(design, course, n_looks, enrolled, end.judged, end.is_claimed, states, posterior)
     running = end.look == 0
     is_claimed = np.tile(np.array(end.is_claimed), (states.size, 1))
     verdict = judge(design, look, np.full(states.size, end.control), is_claimed)

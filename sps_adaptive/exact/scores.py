@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import Efficacy, Predictive
+from sps_adaptive.decisions import Efficacy, Predictive, Promote
+from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.bernstein import Supremum, coefficients, supremum
 from sps_adaptive.exact.certificate import Null, Totals, one_degree
@@ -23,26 +24,41 @@ LOWEST = 0.5
 """Thresholds below this are not considered: states that would not pass one are not kept."""
 
 
-def efficacy_rule(scenario: Scenario) -> tuple[int, Efficacy]:
-    """Return the one efficacy rule of a scenario and its place.
+def efficacy_rule(scenario: Scenario) -> tuple[int, Claim]:
+    """Return the one rule of a scenario that declares arms effective, and its place.
 
     Raises
     ------
     UsageError
-        If there is none or more than one.
+        If there is none or more than one, or its threshold alone does not decide.
     """
-    found = [(place, rule) for place, rule in enumerate(scenario.decisions) if isinstance(rule, Efficacy)]
+    found = scenario.claims()
     if len(found) != 1:
         raise UsageError(
             f"the scenario has {len(found) or 'no'} efficacy rules, and a threshold can be found for one",
             "keep one rule of the kind efficacy",
         )
-    if found[0][1].test == "conditional":
+    (place, *inside), rule = found[0]
+    if isinstance(rule, Promote):
+        raise UsageError(
+            "where the control may change a threshold decides more than errors, and none is found",
+            "use efficacy in place of promote to find a threshold",
+        )
+    if inside or not isinstance(rule, Claim) or not isinstance(place, int):
+        raise UsageError(
+            "the efficacy rule is joined with others, and its threshold alone does not decide",
+            "let it stand by itself to find its threshold",
+        )
+    if isinstance(rule, Efficacy) and rule.test == "conditional":
         raise UsageError(
             "a conditional test finds its critical values by itself",
             "leave the calibration out, or use test: posterior",
         )
-    return found[0]
+    if isinstance(rule, Efficacy) and rule.against != "control":
+        raise UsageError(
+            "a threshold can be found for comparisons with the control", "compare with the control, or simulate"
+        )
+    return place, rule
 
 
 def claims_only_at_end(scenario: Scenario) -> bool:
@@ -50,7 +66,7 @@ def claims_only_at_end(scenario: Scenario) -> bool:
 
     Not so where a rule on the predictive probability of success stops trials: it depends on the threshold too.
     """
-    if any(isinstance(rule, Predictive) for rule in scenario.decisions):
+    if any(isinstance(rule, Predictive) for _, rule in scenario.rules()):
         return False
     return scenario.n_looks == 0 or efficacy_rule(scenario)[1].from_look > scenario.n_looks
 
@@ -87,11 +103,22 @@ class Scores(NamedTuple):
         return supremum(coefficients(tensor), width, below=null.below, margin=null.margin)
 
 
+def final_scores(design: Design, ending: Ending) -> Float[Array, "R A"]:
+    """Return what the efficacy rule compares with its threshold in final states of trials that went to the end."""
+    better = ending.posterior.prob_better(design.control, design.efficacy_margin)
+    rule = next((each for each in design.decisions if isinstance(each, Claim)), None)
+    if rule is None or rule.multiplicity == "none":
+        return better
+    judged = np.tile(np.array(ending.end.judged), (len(better), 1))
+    judged[:, design.control] = False
+    return rule.counted_among(better, judged, np.zeros_like(judged), design.control)
+
+
 class Collector:
     """Keeps the scores of final states, for one null."""
 
     def __init__(self, null: Null, design: Design) -> None:
-        self._null, self._control, self._margin = null, design.control, design.efficacy_margin
+        self._null, self._design = null, design
         self._pieces: list[tuple[Array, ...]] = []
 
     def add(self, ending: Ending) -> None:
@@ -99,8 +126,7 @@ class Collector:
         arms = [arm for arm in self._null.wrong if ending.end.is_open[arm]]
         if ending.end.look != 0 or not arms:
             return
-        better = ending.posterior.prob_better(self._control, self._margin)
-        score = better[:, arms].max(axis=1)
+        score = final_scores(self._design, ending)[:, arms].max(axis=1)
         kept = np.flatnonzero((score > LOWEST) & (ending.weight > 0))
         if len(kept) == 0:
             return

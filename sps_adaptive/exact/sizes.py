@@ -10,6 +10,7 @@ import numpy as np
 
 from sps_adaptive.arrays import TIE
 from sps_adaptive.decisions import Predictive
+from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints.course import numbers
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.binding import designs
@@ -19,7 +20,7 @@ from sps_adaptive.exact.certificate import nulls, why_not
 from sps_adaptive.exact.choice import with_patients
 from sps_adaptive.exact.posterior import counts
 from sps_adaptive.exact.recursion import Ending, walk
-from sps_adaptive.exact.scores import Collector, claims_only_at_end, efficacy_rule
+from sps_adaptive.exact.scores import Collector, claims_only_at_end, efficacy_rule, final_scores
 from sps_adaptive.scenario import ADAPTIVE, Scenario
 
 if TYPE_CHECKING:
@@ -190,19 +191,18 @@ class _Size:
         arms = np.flatnonzero(self._case.effective & np.array(ending.end.is_open))
         if self._collectors and len(arms):
             design = self._case.design
-            better = ending.posterior.prob_better(design.control, design.efficacy_margin)[:, arms].max(axis=1)
-            self._scores.append((better, self._case.probability(ending)))
+            score = final_scores(design, ending)[:, arms].max(axis=1)
+            self._scores.append((score, self._case.probability(ending)))
 
     def row(self, level: float | None) -> tuple[float, ...]:
         """Return the row of the curve."""
         rule = efficacy_rule(self._case.scenario)[1]
-        sums, threshold, upper = self._sums, rule.probability, np.nan
+        sums, threshold, upper = self._sums, rule.stated[-1], np.nan
         if level is not None:
             found = smallest_threshold(self._nulls, [each.scores() for each in self._collectors], level)
             threshold, upper = found.written, found.upper
             passed = sum(float(p[score - threshold > TIE].sum()) for score, p in self._scores)
             sums = np.array([passed, *sums[1:]])  # without claims at looks these are all
-        assert isinstance(threshold, float)
         power, enrolled, on_best, responders, any_assessed = sums
         return (self.patients, threshold, upper, power, enrolled, on_best, responders / any_assessed)
 
@@ -233,13 +233,13 @@ def _check(scenario: Scenario, sizes: Sequence[int], truth: str, level: float | 
             "of its own from the start",
             "use a fixed power, such as 0.5, or compute sizes one by one",
         )
-    if any(isinstance(each, Predictive) for each in scenario.decisions):
+    if any(isinstance(each, Predictive) for _, each in scenario.rules()):
         raise UsageError(
             "predictive probabilities are about one largest number of patients, so that each size is a trial of its "
             "own from the start",
             "use futility with a posterior probability, or compute sizes one by one",
         )
-    if any(isinstance(each.probability, list) for each in scenario.decisions):
+    if any(isinstance(each, Crossing) and not each.is_constant for _, each in scenario.rules()):
         raise UsageError(
             "thresholds by look belong to one number of looks, and larger trials have more of them",
             "give each rule one number",
@@ -251,6 +251,11 @@ def _check(scenario: Scenario, sizes: Sequence[int], truth: str, level: float | 
         raise UsageError(f"a level of {level:g}", "give a number between 0 and 1, such as 0.025")
     if reason := why_not(scenario):
         raise UsageError(f"no threshold can be found: {reason}")
+    if scenario.strictest != ADAPTIVE:
+        raise UsageError(
+            "with rules that do not bind the errors are those of another trial than the power, size by size",
+            "let futility bind, or leave the level out",
+        )
     if not claims_only_at_end(most):
         raise UsageError(
             "a threshold for each size can be found where arms are declared effective at the final analysis only",

@@ -79,12 +79,10 @@ def _slug(name: str) -> str:
 
 def names_of(scenario: Scenario, truth: str) -> dict[str, tuple[str, ...]]:
     """Return the names behind the integer codes of each category in a part of one truth."""
-    from sps_adaptive.block import DESIGNS
-
     arms = scenario.arm_names
     return {
         "truth": (truth,),
-        "design": DESIGNS,
+        "design": scenario.design_names,
         "outcome": OUTCOMES,
         "stop_reason": STOP_REASONS,
         "arm": arms,

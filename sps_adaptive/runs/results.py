@@ -106,12 +106,10 @@ class Results:
     def _frame(self, table: str) -> pd.DataFrame:
         import pyarrow as pa
 
-        from sps_adaptive.block import DESIGNS
-
         pieces = []
         for truth in self.truths:
             parts = [self._part(table, Unit(truth, block)) for block in range(n_blocks(self.replicates))]
-            for design in range(len(DESIGNS)):
+            for design in range(len(self.scenario.design_names)):
                 pieces += [rows_of(part, design, n_kept(k, self.replicates)) for k, part in enumerate(parts)]
         frame: pd.DataFrame = pa.concat_tables(pieces).unify_dictionaries().to_pandas()
         return frame

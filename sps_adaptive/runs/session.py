@@ -95,11 +95,9 @@ def write_manifest(store: RunStore, scenario: Scenario, sessions: Sequence[Mappi
     store.write_manifest(identity(scenario, names, available) | most | {"sessions": list(sessions)})
 
 
-def n_trials(units: Iterable[Unit], replicates: int) -> int:
+def n_trials(scenario: Scenario, units: Iterable[Unit]) -> int:
     """Return how many of the trials that were asked for are in some units, over all designs."""
-    from sps_adaptive.block import DESIGNS
-
-    return len(DESIGNS) * sum(n_kept(unit.block, replicates) for unit in units)
+    return len(scenario.design_names) * sum(n_kept(unit.block, scenario.simulation.replicates) for unit in units)
 
 
 class _Keeper:
@@ -125,7 +123,7 @@ class _Keeper:
         self.session.progress(self.done, self.total)
 
     def _trials(self, units: Iterable[Unit]) -> int:
-        return n_trials(units, self.session.scenario.simulation.replicates)
+        return n_trials(self.session.scenario, units)
 
 
 def _failure(scenario: Scenario, unit: Unit, what: str) -> SimulationError:

@@ -72,6 +72,7 @@ def a_look(
     n_known: Any = 30,
     arm_enrolled: Any = None,
     arm_known: Any = None,
+    is_claimed: Any = False,
 ) -> Look:
     """A look at R replicates; R and A are those of `is_open`."""
     is_open = np.atleast_2d(np.array(is_open, bool))
@@ -87,6 +88,7 @@ def a_look(
         arm_enrolled=_by_arm(arm_enrolled, is_open.shape, n_enrolled),
         arm_known=_by_arm(arm_known, is_open.shape, n_known),
         is_open=is_open,
+        is_claimed=np.broadcast_to(np.asarray(is_claimed, bool), is_open.shape).copy(),
         posterior=posterior,
     )
 

@@ -64,6 +64,8 @@ FILES = {("dropout", "exponential"): "dropout"}
 CLASSES = {("looks", "none"): "NoLooks"}
 """Kinds whose class is not the word in capitals: None is taken."""
 
+HARM = {"kind": "harm", "probability": 0.6}
+
 BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
 
 EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
@@ -165,12 +167,26 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("realisation", "quota"): [{}, {"block": 5}],
     ("realisation", "stratified"): [{"factors": ["second"]}, {"factors": ["site", "first"], "block": 2}],
     ("realisation", "urn"): [{}, {"mass": 1}],
+    ("decisions", "all_of"): [
+        {"rules": [{"kind": "efficacy", "probability": 0.6}, {"kind": "efficacy", "margin": 0.1, "probability": 0.5}]},
+        {"rules": [{"kind": "drop_arm", "probability": 0.4}, {"kind": "prune", "keep": 1, "at_looks": [2]}]},
+    ],
+    ("decisions", "any_of"): [
+        {"rules": [{"kind": "futility", "probability": 0.4}, {"kind": "futility", "margin": 0.1, "probability": 0.1}]},
+        {"rules": [HARM, {"kind": "all_of", "rules": [HARM, HARM | {"from_look": 2}]}], "from_look": 2},
+    ],
     ("decisions", "efficacy"): [
         {"probability": 0.9},
         {"probability": 0.6, "then": "close_arm"},
         {"probability": [0.9, 0.9, 0.6, 0.5], "margin": 0.1, "from_look": 2},
+        {"probability": {"shape": "obrien_fleming", "final": 0.9}, "multiplicity": "holm"},
+        {"probability": {"shape": "wang_tsiatis", "delta": 0.25, "final": 0.9}, "multiplicity": "closed"},
+        {"probability": 0.9, "multiplicity": "bonferroni", "then": "close_arm"},
         {"probability": 0.65, "against": "best", "control_too": True},
     ],
+    ("decisions", "harm"): [HARM, {"margin": 0.1, "probability": 0.7, "then": "stop", "at_looks": [2]}],
+    ("decisions", "non_inferiority"): [{"margin": 0.1, "probability": 0.9, "then": "close_arm"}],
+    ("decisions", "prune"): [{"keep": 1}, {"keep": 2, "at_looks": [1, 3]}],
     ("decisions", "futility"): [{"probability": 0.4}, {"probability": [0.1, 0.2, 0.4, 0.5], "from_look": 2}],
     ("decisions", "drop_arm"): [
         {"probability": 0.4},
@@ -202,7 +218,7 @@ def snake(name: str) -> str:
 def examples(*sections: str) -> Any:
     """Parametrise by every example of every kind of these sections."""
     cases = [
-        pytest.param(kind(kind=word_of(kind), **given), id=f"{word_of(kind)}-{number}")
+        pytest.param(kind(**given | {"kind": word_of(kind)}), id=f"{word_of(kind)}-{number}")
         for section, _, kind in KINDS
         if section in sections
         for number, given in enumerate(EXAMPLES.get((section, word_of(kind)), []), start=1)
@@ -512,7 +528,7 @@ def test_schedule(part):
 # ------------------------------------------------------------------------------------------- allocation
 
 OPEN = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
-BEST = np.array([[0.1, 0.7, 0.2], [0, 1, 0], [0.3, 0.1, 0.6], [1, 0, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
+BEST = np.array([[0.1, 0.7, 0.2], [0, 1, 0], [0.3, 0.1, 0.6], [0.9, 0.1, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
 BETTER = np.array([[0, 0.95, 0.5], [0, 0.1, 0.2], [0, 0.99, 0.3], [0, 0.2, 0.99], [0, 0.5, 0.5], [0, 0.7, 0.99]])
 SCHEDULED = 3
 

@@ -139,6 +139,55 @@ def random_design(rng: Draw) -> Scenario | None:
 
 
 @cache
+def with_other_rules() -> tuple[Scenario, ...]:
+    """Designs whose rules are of the kinds that are not drawn above; they have random numbers of their own."""
+    rng, found = np.random.default_rng(SEED + 1), []
+    while len(found) < len(OTHER_RULES):
+        arms = len(found) % 3 + 2
+        patients = {2: 20, 3: 15, 4: 12}[arms]
+        at = sorted(rng.choice(np.arange(3, patients), 3, replace=False).tolist())
+        rates = [between(rng, 0.1, 0.9) for _ in range(arms)]
+        rules = [rule for rule in OTHER_RULES[len(found)] if rule["kind"] != "prune" or arms > 3 - (rule["keep"] == 1)]
+        month = pick(rng, 0.0, 1.0, 2.0)
+        lost = 0.2 if month and arms == 2 else 0.0
+        looks, allocation = {"kind": "enrolled", "at": at}, random_allocation(rng, arms)
+        more = {"month": month, "lost": lost, "control": int(rng.integers(arms)), "analysis": random_priors(rng, arms)}
+        try:
+            case = scenario(patients, rates, looks, allocation, rules, **more)
+        except DesignError:  # floors and ceilings that cannot be kept
+            continue
+        if not reasons_against(case):
+            found.append(case)
+    return tuple(found)
+
+
+def efficacy(probability: Any, **given: Any) -> dict[str, Any]:
+    return {"kind": "efficacy", "probability": probability, "then": "close_arm"} | given
+
+
+def low(kind: str, probability: Any, **given: Any) -> dict[str, Any]:
+    return {"kind": kind, "probability": probability} | given
+
+
+SHAPE = {"shape": "obrien_fleming", "final": 0.85}
+ALL_LOW = {"kind": "all_of", "rules": [low("futility", 0.4), low("futility", 0.2, margin=0.2, from_look=2)]}
+ANY_LOW = {"kind": "any_of", "rules": [low("drop_arm", 0.1), low("drop_arm", 0.2, margin=0.3, at_looks=[1, 3])]}
+BOTH = {"kind": "all_of", "rules": [efficacy(0.8), efficacy(0.5, margin=0.2)]}
+HARM = {"kind": "harm", "probability": 0.8}
+OTHER_RULES: list[list[dict[str, Any]]] = [
+    [HARM, efficacy(SHAPE), ALL_LOW],
+    [{"kind": "prune", "keep": 1, "at_looks": [2]}, efficacy(0.85, multiplicity="holm")],
+    [{"kind": "prune", "keep": 2}, HARM | {"from_look": 2}, efficacy(0.8, multiplicity="closed"), ALL_LOW],
+    [BOTH, ANY_LOW],
+    [HARM | {"then": "stop", "margin": 0.1}, efficacy(0.85, multiplicity="bonferroni"), ANY_LOW],
+    [{"kind": "prune", "keep": 1, "from_look": 3}, efficacy(SHAPE, multiplicity="holm", then="stop"), ANY_LOW],
+    [{"kind": "non_inferiority", "margin": 0.2, "probability": SHAPE, "then": "close_arm"}, HARM],
+    [{"kind": "any_of", "rules": [BOTH, efficacy(0.95)]}, low("futility", {"shape": "pocock", "final": 0.1})],
+    [low("drop_arm", 0.15), efficacy(0.8, multiplicity="holm"), {"kind": "prune", "keep": 1, "at_looks": [3]}],
+]
+
+
+@cache
 def designs() -> tuple[Scenario, ...]:
     rng, found = np.random.default_rng(SEED), []
     while len(found) < DESIGNS:
@@ -319,6 +368,11 @@ def test_permuted_blocks_are_rounded_alike_by_both_engines(block):
     expected = exact(case)
     mean, sd, trials = simulated(case, 10, seed=SEED)
     assert all((np.abs(z) < STANDARD_ERRORS).all() for z in standard_errors(case, expected, mean, sd, trials).values())
+
+
+@pytest.mark.parametrize("number", range(len(OTHER_RULES)))
+def test_designs_with_other_rules(number):
+    agree(with_other_rules()[number], 10, SEED + 1000 + number)
 
 
 @pytest.mark.slow

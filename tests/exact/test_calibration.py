@@ -26,7 +26,7 @@ LOOKS = {"kind": "enrolled", "first": 8, "every": 6}
 FUTILITY = {"kind": "futility", "probability": 0.1}
 
 
-def efficacy(probability: float | list[float], **more: Any) -> dict[str, Any]:
+def efficacy(probability: Any, **more: Any) -> dict[str, Any]:
     return {"kind": "efficacy", "probability": probability} | more
 
 
@@ -78,6 +78,7 @@ def test_two_arms_at_one_in_forty(patients, allocation, threshold, power):
 
 # ------------------------------------------------------------------------------------------------ smallest
 
+DROP = {"kind": "drop_arm", "probability": 0.1}
 AT_THE_END: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "fixed": ((40, (0.3, 0.6), {"kind": "none"}, COIN, [efficacy(0.9)]), {}),
     "futility at looks": ((26, (0.3, 0.6), LOOKS, TS, [FUTILITY, efficacy(0.9, from_look=4)]), {}),
@@ -91,6 +92,19 @@ AT_THE_END: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
             [efficacy(0.9, from_look=3), {"kind": "drop_arm", "probability": 0.1}],
         ),
         {"control": 1},
+    ),
+    "Holm": (
+        (18, (0.3, 0.3, 0.6), LOOKS, TS | {"block": 3}, [efficacy(0.9, from_look=3, multiplicity="holm"), DROP]), {},
+    ),
+    "closed test": (
+        (18, (0.3, 0.3, 0.6), LOOKS, TS | {"block": 3}, [efficacy(0.9, from_look=3, multiplicity="closed"), DROP]), {},
+    ),
+    "not inferior": (
+        (
+            26, (0.3, 0.6), LOOKS, TS,
+            [{"kind": "non_inferiority", "margin": 0.15, "probability": 0.9, "from_look": 4}],
+        ),
+        {},
     ),
 }  # fmt: skip
 
@@ -130,6 +144,12 @@ def test_the_rates_are_those_of_the_groups():
 BY_PASSES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "efficacy at looks": ((20, (0.3, 0.6), LOOKS, BLOCKS, [efficacy(0.9), FUTILITY]), {}),
     "smaller is better": ((20, (0.6, 0.3), LOOKS, TS, [efficacy(0.9), FUTILITY]), {"better": "lower"}),
+    "a shape": (
+        (20, (0.3, 0.6), LOOKS, BLOCKS, [efficacy({"shape": "obrien_fleming", "final": 0.9}), FUTILITY]), {},
+    ),
+    "Holm at looks": (
+        (15, (0.3, 0.3, 0.6), LOOKS, BLOCKS | {"block": 3}, [efficacy(0.9, multiplicity="holm"), FUTILITY]), {},
+    ),
     "stops when success is probable": (
         (
             20, (0.3, 0.6), LOOKS, BLOCKS,

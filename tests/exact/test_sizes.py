@@ -156,7 +156,7 @@ def test_sizes_before_the_first_look_are_fixed_designs():
 
 
 def test_trials_that_all_stop_at_their_first_look():
-    rules = [{"kind": "efficacy", "probability": 0.9}, {"kind": "futility", "probability": 1.0}]
+    rules = [{"kind": "efficacy", "probability": 0.9}, {"kind": "futility", "margin": 0.9, "probability": 1.0}]
     found = curve(scenario(24, (0.3, 0.6), looks(8, 4), COIN, rules), [9, 13, 24], "truth").table
     assert found["patients"].tolist() == [9, 13, 24]
     np.testing.assert_allclose(found["enrolled"], 8, rtol=1e-12)

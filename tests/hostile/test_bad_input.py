@@ -264,7 +264,7 @@ ONE_MISTAKE = {
         "1.4",
         "1.4",
         "decisions.1.probability: must be at most 1, got 1.4",
-        "give a number from 0 to 1 or a list of numbers from 0 to 1",
+        "give a number from 0 to 1, a list of numbers from 0 to 1 or a section with shape",
     ),
     "probability in per cent": (
         IVIG,

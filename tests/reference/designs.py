@@ -264,6 +264,91 @@ truths:
 simulation: {replicates: 100, seed: 22}
 """
 
+DESIGNS["harm, pruning, Holm's correction, two conditions at once"] = """
+title: four doses, of which the best go on
+arms: {placebo: {control: true}, a: {}, b: {}, c: {}, d: {}}
+population:
+  patients: 70
+  accrual: {kind: poisson, patients_per_month: 6}
+  dropout: {kind: exponential, proportion: 0.1, by_month: 2}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 2, window_months: 0.5}}
+analysis:
+  response:
+    kind: beta_binomial
+    prior: {alpha: 1, beta: 1}
+    arm_priors: {a: {alpha: 1.11, beta: 1}, b: {alpha: 1, beta: 1.13}, c: {alpha: 1.17, beta: 1.05}}
+looks: {kind: enrolled, first: 20, every: 10}
+allocation: {kind: thompson, power: 0.5, floor: 0.08, control_share: 0.3}
+decisions:
+  - {kind: harm, probability: 0.8003}
+  - {kind: harm, margin: 0.2, probability: 0.9003, then: stop, from_look: 2}
+  - {kind: prune, keep: 3, at_looks: [1]}
+  - {kind: prune, keep: 2, from_look: 3}
+  - {kind: efficacy, multiplicity: holm, probability: 0.8003, then: close_arm}
+  - kind: all_of
+    from_look: 2
+    rules:
+      - {kind: futility, probability: 0.4003}
+      - {kind: futility, margin: 0.1, probability: 0.2003, from_look: 3}
+truths:
+  mixed: {response: {placebo: 0.35, a: 0.1, b: 0.35, c: 0.6, d: 0.65}}
+simulation: {replicates: 100, seed: 23}
+"""
+
+DESIGNS["not inferior, a threshold with a shape, one of two conditions"] = """
+title: not much worse than the standard
+arms: {a: {}, standard: {control: true}, b: {}}
+population:
+  patients: 40
+  accrual: {kind: poisson, patients_per_month: 3}
+endpoints: {score: {kind: continuous, better: lower, assessed_at_month: 2, sd: 1}}
+analysis: {score: {kind: normal, variance: common, sd: 1, sd_patients: 2, prior: {mean: 0.2, patients: 1}}}
+looks: {kind: assessed, first: 10, every: 8}
+allocation: {kind: equal}
+decisions:
+  - kind: any_of
+    rules:
+      - {kind: drop_arm, probability: 0.0503}
+      - {kind: drop_arm, margin: -0.2, probability: 0.2003, at_looks: [2, 3]}
+  - kind: non_inferiority
+    margin: 0.5
+    probability: {shape: obrien_fleming, final: 0.9003}
+    multiplicity: bonferroni
+    then: close_arm
+  - {kind: futility, margin: 0, probability: {shape: wang_tsiatis, delta: 0.2, final: 0.2003}}
+truths:
+  as good: {score: {a: 0.1, standard: 0, b: -0.3}}
+simulation: {replicates: 100, seed: 24}
+"""
+
+DESIGNS["closed testing, conditions within conditions"] = """
+title: three arms against placebo, each closing with success
+arms: {a: {}, b: {}, c: {}, placebo: {control: true}}
+population:
+  patients: 60
+  accrual: {kind: poisson, patients_per_month: 5}
+  dropout: {kind: exponential, proportion: 0.1, by_month: 3}
+endpoints: {score: {kind: continuous, better: higher, assessed_at_month: 3, window_months: 1, sd: 1}}
+analysis: {score: {kind: normal, variance: arm_specific, sd: 1, sd_patients: 1, prior: {mean: 0, patients: 0.3}}}
+looks: {kind: enrolled, at: [20, 32, 41, 52]}
+allocation: {kind: thompson, power: 0.5, floor: 0.15}
+decisions:
+  - {kind: drop_arm, probability: 0.1003}
+  - kind: efficacy
+    multiplicity: closed
+    probability: {shape: wang_tsiatis, delta: 0.3, final: 0.9003}
+    then: close_arm
+  - kind: any_of
+    rules:
+      - {kind: futility, margin: 0.5, probability: 0.1003, from_look: 2}
+      - kind: all_of
+        rules:
+          - {kind: futility, margin: 0, probability: 0.4003}
+          - {kind: futility, margin: 0.3, probability: 0.2503, at_looks: [1, 3]}
+truths:
+  two work: {score: {a: 0.7, b: 0.9, c: 0, placebo: 0}}
+simulation: {replicates: 100, seed: 25}
+"""
 DESIGNS["events that harm, held up until enough is known, enrolment closes"] = """
 title: looks at relapses
 arms: {drug: {}, standard: {control: true}, other: {}}

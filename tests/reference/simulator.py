@@ -20,7 +20,9 @@ import heapq
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from statistics import NormalDist
 from typing import Any, NamedTuple, Protocol
 
 DAYS_PER_MONTH = 30.4375
@@ -49,15 +51,90 @@ class Rule:
     probability: tuple[float, ...]
     from_look: int
     then: str = "stop"
+    at_looks: tuple[int, ...] | None = None
     against: str | float = "control"
     control_too: bool = False
     first_control_only: bool = False
+    multiplicity: str = "none"
+    keep: int = 0
+    delta: float | None = None
+    """Of a threshold with a shape; `probability` then holds the last threshold."""
+    inner: tuple[Rule, ...] = ()
 
-    def threshold(self, look: int, is_final: bool) -> float:
+    def threshold(self, look: int, is_final: bool, fraction: float) -> float:
         """The entry of the look (1 is the first), the last one for the final analysis."""
+        if self.delta is not None:
+            normal = NormalDist()
+            final = normal.inv_cdf(self.probability[0])
+            if is_final:
+                fraction = 1.0
+            if fraction == 0 and self.delta < 0.5:
+                return float(final > 0)
+            return normal.cdf(final * fraction ** (self.delta - 0.5))
         if len(self.probability) == 1 or is_final:
             return self.probability[-1]
         return self.probability[look - 1]
+
+    def speaks(self, look: int, is_final: bool) -> bool:
+        """Whether the rule is heard; one that joins others only where all of them are, or some."""
+        if not is_final and (look < self.from_look or (self.at_looks is not None and look not in self.at_looks)):
+            return False
+        if self.kind == "all_of":
+            return all(rule.speaks(look, is_final) for rule in self.inner)
+        if self.kind == "any_of":
+            return any(rule.speaks(look, is_final) for rule in self.inner)
+        return not (is_final and self.kind in ONLY_AT_LOOKS)
+
+    def first(self) -> Rule:
+        """A rule that says what follows: the first of those that are joined."""
+        return self.inner[0].first() if self.inner else self
+
+
+ONLY_AT_LOOKS = ("drop_arm", "harm", "prune", "equivalence")
+"""Rules that are not heard at the final analysis."""
+CLAIMING = ("efficacy", "non_inferiority", "promote")
+GIVING_UP = ("futility",)
+REASONS = {"harm": "harm", "equivalence": "equivalence"}
+"""Why a trial stops that a rule has stopped, or left without arms; all others: futility."""
+
+
+def rule_of(rule: Any) -> Rule:
+    """Read a rule off a scenario."""
+    given = getattr(rule, "probability", ())
+    shape = getattr(given, "shape", None)
+    if shape is not None:
+        probability, delta = (given.final,), {"obrien_fleming": 0.0, "pocock": 0.5}.get(shape, given.delta)
+    else:
+        probability, delta = tuple(given) if isinstance(given, list | tuple) else (given,), None
+    return Rule(
+        kind=rule.kind,
+        margin=getattr(rule, "margin", 0.0),
+        probability=probability,
+        from_look=rule.from_look,
+        then=getattr(rule, "then", "stop"),
+        at_looks=None if rule.at_looks is None else tuple(rule.at_looks),
+        against=getattr(rule, "against", "control"),
+        control_too=getattr(rule, "control_too", False),
+        first_control_only=getattr(rule, "first_control_only", False),
+        multiplicity=getattr(rule, "multiplicity", "none"),
+        keep=getattr(rule, "keep", 0),
+        delta=delta,
+        inner=tuple(rule_of(each) for each in getattr(rule, "rules", ())),
+    )
+
+
+def claims_of(rules: Sequence[Rule]) -> list[Rule]:
+    """The rules that declare arms effective, also those that are joined with others."""
+    alone = [leaf for rule in rules for leaf in (claims_of(rule.inner) if rule.inner else [rule])]
+    return [rule for rule in alone if rule.kind in CLAIMING]
+
+
+def for_final(rule: Rule) -> Rule:
+    """The rule of a trial that has only a final analysis."""
+    inner = tuple(for_final(each) for each in rule.inner if each.speaks(1, True))
+    kind = "efficacy" if rule.kind == "promote" else rule.kind
+    last = rule.probability[-1:]
+    return replace(rule, kind=kind, probability=last, from_look=1, at_looks=None, inner=inner, delta=None)
 
 
 @dataclass(frozen=True)
@@ -75,7 +152,7 @@ class Plan:
     """Length of a randomisation block; 0: independent."""
     rules: tuple[Rule, ...]
     margin: float
-    """Margin of the first efficacy rule: what the probabilities in the tables refer to."""
+    """Margin of the first rule that declares arms effective: what the probabilities in the tables refer to."""
     ratio: tuple[float, ...] = ()
     power: float | str = "n/2N"
     floor: float = 0.0
@@ -113,20 +190,8 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
     """Read the plan off a scenario: its own design, or the benchmark without looks."""
     patients = scenario.population.patients
     names = list(scenario.arms)
-    rules = [
-        Rule(
-            rule.kind,
-            rule.margin,
-            tuple(rule.probability) if isinstance(rule.probability, list) else (rule.probability,),
-            rule.from_look,
-            getattr(rule, "then", "stop"),
-            rule.against,
-            getattr(rule, "control_too", False),
-            getattr(rule, "first_control_only", False),
-        )
-        for rule in scenario.decisions
-    ]
-    margins = [rule.margin for rule in rules if rule.kind in ("efficacy", "promote")]
+    rules = [rule_of(rule) for rule in scenario.decisions]
+    margins = [-rule.margin if rule.kind == "non_inferiority" else rule.margin for rule in claims_of(rules)]
     common = {
         "patients": patients,
         "n_arms": len(names),
@@ -137,19 +202,7 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
     if scenario.population.closes_at_month is not None:
         common["closes_at"] = scenario.population.closes_at_month * DAYS_PER_MONTH
     if design == "fixed":  # equal, permuted blocks of the default length, only a final analysis
-        final = [
-            Rule(
-                "efficacy" if rule.kind == "promote" else rule.kind,
-                rule.margin,
-                rule.probability[-1:],
-                1,
-                rule.then,
-                rule.against,
-                rule.control_too,
-            )
-            for rule in rules
-            if rule.kind not in ("drop_arm", "equivalence")
-        ]
+        final = [for_final(rule) for rule in rules if rule.speaks(1, True)]
         return Plan(triggers=(), allocation="equal", block=2 * len(names), rules=tuple(final), **common)
     given = scenario.allocation
     word = given.realisation if isinstance(given.realisation, str) else given.realisation.kind
@@ -558,6 +611,23 @@ class Randomiser:
 # -------------------------------------------------------------------------------------------- the trial
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a rule is asked about."""
+
+    position: int
+    """Of the rule in the list."""
+    number: int
+    """Of the look, from 1."""
+    there: list[int]
+    """The arms that are open, or judged at the final analysis."""
+    control: int
+    belief: Belief
+    heard: list[tuple[int, int, float, float]]
+    """Every comparison made is added to this."""
+    is_final: bool = False
+
+
 class _Trial:
     """The state of one trial while its events happen."""
 
@@ -727,31 +797,16 @@ class _Trial:
     def _ask(self, number: int, belief: Belief, heard: list[tuple[int, int, float, float]], meets: set[int]) -> bool:
         """Ask the rules in order, until one stops the trial or promotes an arm; return whether one was promoted."""
         for position, rule in enumerate(self.plan.rules):
-            moved = self.control != self.plan.control
-            if number < rule.from_look or (rule.first_control_only and moved):
+            if not rule.speaks(number, is_final=False):
                 continue
-            threshold = rule.threshold(number, is_final=False)
-            chance = self._chances(position, rule, belief, self._open(), threshold, heard)
-            low = [arm for arm, p in chance.items() if threshold - p > TIE]
-            high = [arm for arm, p in chance.items() if p - threshold > TIE]
-            if rule.kind == "drop_arm":
-                while low:
-                    if rule.against == "best":  # the best never leaves
-                        best = belief.best(self._open())
-                        low = [arm for arm in low if best[arm] < max(best.values())]
-                    for arm in low:
-                        self._close(arm, "futility")
-                    if rule.against != "best" or not low:
-                        break
-                    chance = self._chances(position, rule, belief, self._open(), threshold, heard)
-                    low = [arm for arm, p in chance.items() if threshold - p > TIE]
-            elif rule.kind == "equivalence":
-                if rule.then == "close_arm":
-                    for arm in high:
-                        self._close(arm, "equivalence")
-                elif chance and len(high) == len(chance):
-                    self.stop = "equivalence"
-            elif rule.kind == "promote":
+            asked = _Asked(position, number, self._open(), self.control, belief, heard)
+            met = self._met(rule, asked)
+            high, what = [arm for arm, yes in met.items() if yes], rule.first()
+            gives_up = what.kind in GIVING_UP or (what.kind == "equivalence" and what.then == "stop")
+            if gives_up:
+                if met and len(high) == len(met):
+                    self.stop = REASONS.get(what.kind, "futility")
+            elif what.kind == "promote":
                 if high:
                     winner = max(high, key=lambda arm: belief.better(arm, self.control, 0.0))
                     meets.add(winner)
@@ -759,16 +814,19 @@ class _Trial:
                     self.open[self.control] = False
                     self.control = winner
                     return True
-            elif rule.kind == "efficacy":
+            elif what.kind in CLAIMING:
                 meets |= set(high)
                 self.claimed += high
-                if high and rule.then == "stop":
+                if high and what.then == "stop":
                     self.stop = "efficacy"
                 elif high:
                     for arm in high:
                         self._close(arm, "futility")
-            elif chance and len(low) == len(chance):
-                self.stop = "futility"
+            else:
+                for arm in high:
+                    self._close(arm, REASONS.get(what.kind, "futility"))
+                if high and what.kind == "harm" and what.then == "stop":
+                    self.stop = "harm"
             if self.stop != "none":
                 break
         return False
@@ -776,32 +834,6 @@ class _Trial:
     def _close(self, arm: int, reason: str) -> None:
         self.open[arm] = False
         self.reason = reason
-
-    def _chances(
-        self,
-        position: int,
-        rule: Rule,
-        belief: Belief,
-        there: list[int],
-        threshold: float,
-        heard: list[tuple[int, int, float, float]],
-        control: int | None = None,
-    ) -> dict[int, float]:
-        """What a rule compares with its threshold, for each arm that it is about."""
-        control = self.control if control is None else control
-        arms = there if rule.control_too else [arm for arm in there if arm != control]
-        if rule.against == "best":
-            best = belief.best(there)
-            chance = {arm: best[arm] for arm in arms}
-        elif rule.kind == "equivalence":
-            chance = {
-                arm: belief.better(arm, control, -rule.margin) - belief.better(arm, control, rule.margin)
-                for arm in arms
-            }
-        else:
-            chance = {arm: belief.better(arm, control, rule.margin) for arm in arms}
-        heard += [(position, arm, p, threshold) for arm, p in chance.items()]
-        return chance
 
     def _final(self) -> Trial:
         stopped = self.stop != "none"
@@ -815,17 +847,17 @@ class _Trial:
         would_claim: set[int] = set()
         is_futile = False
         for position, rule in enumerate(self.plan.rules):
-            if rule.kind in ("drop_arm", "equivalence"):
+            if not rule.speaks(number, is_final=True):
                 continue
-            threshold = rule.threshold(number, is_final=True)
-            chance = self._chances(position, rule, belief, judged, threshold, heard)
-            if rule.kind == "futility":
-                is_futile = is_futile or bool(chance and all(threshold - p > TIE for p in chance.values()))
+            met = self._met(rule, _Asked(position, number, judged, self.control, belief, heard, is_final=True))
+            if rule.first().kind in GIVING_UP:
+                is_futile = is_futile or bool(met and all(met.values()))
                 continue
-            would_claim |= {arm for arm, p in chance.items() if p - threshold > TIE}
+            would_claim |= {arm for arm, yes in met.items() if yes}
             if self.control != self.plan.control:  # are those declared effective still better than the first control?
-                chance = self._chances(position, rule, belief, judged, threshold, heard, self.plan.control)
-                would_claim |= {arm for arm, p in chance.items() if arm in self.claimed and p - threshold > TIE}
+                asked = _Asked(position, number, judged, self.plan.control, belief, heard, is_final=True)
+                met = self._met(rule, asked)
+                would_claim |= {arm for arm, yes in met.items() if yes and arm in self.claimed}
         is_futile = is_futile and not would_claim
         if stopped and self.claimed:
             outcome = "success, then futility" if is_futile else "early success"
@@ -842,6 +874,94 @@ class _Trial:
         arms = self.arm + [-1] * (self.plan.patients - len(self.arm))
         decision_day = self.stop_day if stopped else day
         return Trial(arms, self.seen, final, self.stop, self.stop_look, decision_day, outcome, selected)
+
+    def _met(self, rule: Rule, asked: _Asked) -> dict[int, bool]:
+        """Whether each of the arms that a rule is about meets its condition."""
+        position, belief, heard, control = asked.position, asked.belief, asked.heard, asked.control
+        if rule.inner:
+            each = [self._met(one, asked) for one in rule.inner if one.speaks(asked.number, asked.is_final)]
+            join, arms = (all, set.intersection) if rule.kind == "all_of" else (any, set.union)
+            return {arm: join(met.get(arm, False) for met in each) for arm in sorted(arms(*map(set, each)))}
+        arms = asked.there if rule.control_too else [arm for arm in asked.there if arm != control]
+        if rule.first_control_only and control != self.plan.control:
+            return {}
+        if rule.kind == "prune":
+            best = belief.best(arms) if arms else {}
+            for arm, other in combinations(arms, 2):  # a close call is one between two arms
+                heard.append((position, arm, best[arm], best[other]))
+            return {arm: sum(best[other] - best[arm] > TIE for other in arms) >= rule.keep for arm in arms}
+        fraction = min(len(self.known) / self.plan.patients, 1.0)
+        threshold = rule.threshold(asked.number, asked.is_final, fraction)
+        if rule.kind == "drop_arm" and rule.against == "best":  # one after the other, but never the best
+            left = list(asked.there)
+            while True:
+                best = belief.best(left)
+                heard += [(position, arm, best[arm], threshold) for arm in left if arm in arms]
+                low = [arm for arm in left if arm in arms and threshold - best[arm] > TIE]
+                low = [arm for arm in low if best[arm] < max(best.values())]
+                if not low:
+                    return {arm: arm not in left for arm in arms}
+                left = [arm for arm in left if arm not in low]
+        chance = {arm: self._chance(rule, arm, asked) for arm in arms}
+        if rule.multiplicity != "none":
+            return self._rejected(rule, chance, 1 - threshold, asked)
+        heard += [(position, arm, p, threshold) for arm, p in chance.items()]
+        if rule.kind in ("drop_arm", "futility"):
+            return {arm: threshold - p > TIE for arm, p in chance.items()}
+        return {arm: p - threshold > TIE for arm, p in chance.items()}
+
+    def _chance(self, rule: Rule, arm: int, asked: _Asked) -> float:
+        """What a rule compares with its threshold."""
+        belief, control = asked.belief, asked.control
+        if rule.against == "best":
+            return belief.best(asked.there)[arm]
+        if rule.kind == "harm":
+            return 1 - belief.better(arm, control, -rule.margin)
+        if rule.kind == "non_inferiority":
+            return belief.better(arm, control, -rule.margin)
+        if rule.kind == "equivalence":
+            return belief.better(arm, control, -rule.margin) - belief.better(arm, control, rule.margin)
+        return belief.better(arm, control, rule.margin)
+
+    def _rejected(self, rule: Rule, chance: dict[int, float], level: float, asked: _Asked) -> dict[int, bool]:
+        """Which arms pass a test for several arms at once, from their tail areas.
+
+        At a look an arm declared effective before counts as rejected, one that was dropped as not rejected. At the
+        final analysis an arm declared effective before is judged anew, as if nothing had been declared before.
+        """
+        everybody = [arm for arm in range(self.plan.n_arms) if arm != asked.control]
+
+        def smaller(arm: int, tail: float, bound: float) -> bool:
+            asked.heard.append((asked.position, arm, tail, bound))
+            return bound - tail > TIE
+
+        def passed(claimed: set[int]) -> set[int]:
+            tail = {arm: 0.0 if arm in claimed else 1 - chance[arm] if arm in chance else 1.0 for arm in everybody}
+            if rule.multiplicity == "bonferroni":
+                return {arm for arm in everybody if smaller(arm, tail[arm], level / len(everybody))}
+            if rule.multiplicity == "holm":  # the smallest first, until one is not small enough
+                found: set[int] = set(claimed)
+                for arm in sorted((arm for arm in everybody if arm not in claimed), key=lambda arm: tail[arm]):
+                    if not smaller(arm, tail[arm], level / (len(everybody) - len(found))):
+                        break
+                    found.add(arm)
+                return found
+            found = set()
+            for arm in everybody:  # every intersection that holds the arm must be rejected by its own test
+                others = [other for other in everybody if other != arm]
+                groups = [(arm, *more) for size in range(len(everybody)) for more in combinations(others, size)]
+                if all(
+                    any(
+                        smaller(arm, small, (k + 1) * level / len(group))
+                        for k, small in enumerate(sorted(tail[one] for one in group))
+                    )
+                    for group in groups
+                ):
+                    found.add(arm)
+            return found
+
+        now, anew = passed(set(self.claimed)), passed(set()) if asked.is_final else set()
+        return {arm: arm in (anew if asked.is_final and arm in self.claimed else now) for arm in chance}
 
     def _report(
         self,
