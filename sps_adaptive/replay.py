@@ -35,7 +35,7 @@ class Replay(NamedTuple):
     record: TrialRecord
     """The record of a batch of one."""
     cohort: Cohort
-    """The patients of that trial."""
+    """The patients of that trial, on the days on which they came."""
 
     def looks(self) -> list[dict[str, Any]]:
         """Return what each look saw and decided, a dictionary each; values by arm are lists in their order."""
@@ -61,9 +61,8 @@ class Replay(NamedTuple):
 
         arm = self.record.arm[0]
         enrolled = arm >= 0
-        endpoint, name = self.scenario.endpoint, self.scenario.endpoint_name
-        values = self.scenario.truth(self.truth).of(name)
-        outcome = pick(endpoint.potential(self.cohort, name, self.scenario.arm_names, values), np.maximum(arm, 0)[None])
+        endpoint = self.scenario.endpoint
+        outcome = pick(self.record.potential, np.maximum(arm, 0)[None])
         assessed_at = outcome.known_at[0, enrolled, -1]
         is_assessed = np.isfinite(assessed_at)
         value = endpoint.natural(outcome.value[0, enrolled, -1].astype(float))
@@ -79,6 +78,11 @@ class Replay(NamedTuple):
             }
         )
 
+    def control_at(self, number: int) -> str:
+        """Return the name of the arm that the others were compared with when a look began."""
+        before = [look.is_control[0] for look in self.record.looks[: number - 1] if look.took_place[0]]
+        return self.scenario.arm_names[int(before[-1].argmax()) if before else self.scenario.control]
+
     def rules(self, number: int) -> list[tuple[int, float, dict[str, float]]]:
         """Return what each rule compared at a look, for the rules that spoke.
 
@@ -91,23 +95,23 @@ class Replay(NamedTuple):
         -------
         list
             For each rule: its number in the file, its threshold, and by experimental arm what it compares with that:
-            the posterior probability of being better than the control by the rule's margin, or the predictive
-            probability of success.
+            the posterior probability of being better by the rule's margin than the control (as the look began), of
+            differing by less than it, or the predictive probability of success.
         """
         design = designs(self.scenario)[self.design]
         arm = np.maximum(self.record.arm, 0)
-        values = self.scenario.truth(self.truth).of(design.endpoint_name)
-        outcome = pick(design.endpoint.potential(self.cohort, design.endpoint_name, design.arms, values), arm)
+        outcome = pick(self.record.potential, arm)
         seen = self.record.looks[number - 1]
         enrolled = (self.record.arm >= 0).sum(axis=1)
         snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
-        look = look_at(design, number - 1, snapshot, seen.is_open, design.model.fit(snapshot))
+        control = design.arms.index(self.control_at(number))
+        look = look_at(design, number - 1, snapshot, seen.is_open, design.model.fit(snapshot))._replace(control=control)
         numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design == DESIGNS[0] or rule.at_final]
         found = []
         for k, rule in zip(numbers, design.decisions, strict=True):
             if isinstance(rule, COMPARING) and rule.applies(look) and (rule.at_final or not look.is_final):
                 value, threshold = rule.compared(look)
-                by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if a != design.control}
+                by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if a != control}
                 found.append((k, float(threshold[0]), by_arm))
         return found
 
@@ -150,7 +154,8 @@ def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS
     cohort = _only(draw(scenario, block), row)
     plan = designs(scenario)[design]
     potential = plan.endpoint.potential(cohort, plan.endpoint_name, plan.arms, values.of(plan.endpoint_name))
-    return Replay(scenario, truth, design, replicate, run(plan, cohort, potential), cohort)
+    record = run(plan, cohort, potential)
+    return Replay(scenario, truth, design, replicate, record, record.cohort)
 
 
 def _only(cohort: Cohort, row: int) -> Cohort:

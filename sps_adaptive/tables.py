@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from sps_adaptive.contracts import Array
+    from sps_adaptive.contracts import Array, Cohort, Potential
 
 OUTCOMES = (
     "early success",
@@ -211,6 +211,9 @@ class TrialRecord(NamedTuple):
     """Final allocation; patients never enrolled are -1."""
     covariate_imbalance: Float[Array, " R"]
     """Of those enrolled, as `balance.covariate_imbalance` defines it."""
+    cohort: Cohort
+    """The patients on the days on which they came: later, where enrolment paused; never, where it closed."""
+    potential: Potential
 
 
 def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) -> Block:

@@ -103,10 +103,14 @@ def allocate(design: Design, look: Look, control: Int[Array, " R"]) -> Float[Arr
     return found
 
 
-def judge(design: Design, look: Look, control: Int[Array, " R"]) -> Verdict:
+def judge(
+    design: Design, look: Look, control: Int[Array, " R"], is_claimed: Bool[Array, "R A"] | None = None
+) -> Verdict:
     """Ask the rules that speak at the final analysis, each about all arms judged: nothing is left to stop or close.
 
-    The trial is found futile when a futility rule is met and no arm meets efficacy.
+    The trial is found futile when a futility rule is met and no arm meets efficacy. Where another arm has been promoted
+    to control, those declared effective before (`is_claimed`) are compared with the first control as well: they have
+    beaten it, or an arm that had.
     """
     found = Verdict.silent(look)
     for arm in np.unique(control):
@@ -115,7 +119,12 @@ def judge(design: Design, look: Look, control: Int[Array, " R"]) -> Verdict:
         found = found._replace(
             stop=np.where(here, verdict.stop, found.stop), claim=np.where(here[:, None], verdict.claim, found.claim)
         )
-    return found
+    moved = control != look.first_control
+    if is_claimed is None or not moved.any():
+        return found
+    kept = moved[:, None] & is_claimed & _judge(design, look._replace(control=look.first_control)).claim
+    stop = np.where(kept.any(axis=1), Stop.EFFICACY, found.stop).astype(np.int8)
+    return found._replace(stop=stop, claim=found.claim | kept)
 
 
 def _judge(design: Design, look: Look) -> Verdict:

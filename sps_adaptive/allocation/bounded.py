@@ -37,6 +37,10 @@ class Bounded(Realised):
     """Largest probability of an open arm."""
     control_share: Annotated[float, Field(gt=0, lt=1)] | Literal["matched", "square_root"] | None = None
     """What the control gets; left out: it competes like any other arm."""
+    rescale: Literal["bounds", "control", "both"] | None = None
+    """What grows when arms have closed, by the factor f = all arms / open arms: `bounds` multiplies the floor by f and
+    brings the ceiling h to 1 - f (1 - h); `control` multiplies the share that the control keeps; or both. Where a share
+    and floors would then be more than everything, all shrink in proportion. Left out: they stay as they are."""
     burn_in: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Patients enrolled before the probabilities move, at the first look with as many; left out: at the first look."""
     burn_in_per_arm: Annotated[int, Field(ge=1, le=10_000)] | None = None
@@ -72,8 +76,11 @@ class Bounded(Realised):
         beside = "" if self.control_share in (None, "matched") else ", but for the control's share"
         first = f"look with {self.burn_in} patients" if self.burn_in else "look"
         own = ""
+        if self.rescale:
+            what = {"bounds": "these bounds grow", "control": "the control's share grows", "both": "both grow"}
+            own = f"; when arms have closed {what[self.rescale]} by the factor all arms / open arms"
         if self.burn_in_per_arm:
-            own = f"; an arm with fewer than {self.burn_in_per_arm} patients gets an equal share"
+            own += f"; an arm with fewer than {self.burn_in_per_arm} patients gets an equal share"
         return (
             f"response-adaptive, in proportion to {self.in_proportion_to()}, between {self.floor:g} and "
             f"{self.ceiling:g}; {control}; until the first {first} the arms share equally{beside}{own}"
@@ -155,4 +162,22 @@ class Bounded(Realised):
             share = 1 / (1 + np.sqrt(np.maximum(n_experimental, 1)))
         elif isinstance(self.control_share, float):
             share = np.full(len(is_open), self.control_share)
-        return control_first(weights, is_open, control, share, self.floor, self.ceiling)
+        if self.rescale is None:
+            return control_first(weights, is_open, control, share, self.floor, self.ceiling)
+        return self._rescaled(weights, is_open, control, share)
+
+    def _rescaled(
+        self, weights: Float[Array, "R A"], is_open: Bool[Array, "R A"], control: int, share: Float[Array, " R"] | None
+    ) -> Float[Array, "R A"]:
+        """Return the probabilities within bounds that have grown as arms have closed."""
+        shares, n_open = np.zeros(weights.shape), is_open.sum(axis=1)
+        for number in np.unique(n_open[n_open > 0]):
+            factor, here = is_open.shape[1] / float(number), n_open == number
+            floor, ceiling, given = self.floor, self.ceiling, None if share is None else share[here]
+            if self.rescale != "control":
+                floor, ceiling = min(floor * factor, 1.0), max(1 - (1 - ceiling) * factor, 0.0)
+            if given is not None:
+                grown = given * factor if self.rescale != "bounds" and self.control_share != "square_root" else given
+                given = grown / np.maximum(grown + floor * (float(number) - 1), 1.0)
+            shares[here] = control_first(weights[here], is_open[here], control, given, floor, ceiling)
+        return shares

@@ -157,14 +157,15 @@ def _certified(results: Answer, figures: Figures, *, full: bool) -> Table | str:
 
 
 def _patients(results: Answer, figures: Figures) -> Table:
-    arms = results.scenario.arm_names
+    arms, closes = results.scenario.arm_names, results.scenario.population.closes_at_month
     made = Table(
         "Patients",
         ["truth", "design"],
-        ["enrolled", "SD", "5-95%", *arms, "best arm, %", "wrong way, %"],
+        ["enrolled", "SD", "5-95%", *arms, "best arm, %", "wrong way, %", *([] if closes is None else ["closed, %"])],
         "Mean, standard deviation, and 5% to 95% quantiles of the number enrolled; means by arm. Best arm: mean share "
         "of patients on the truly best arm. Wrong way: % of trials with more patients on the worst arm than on the "
-        "best, by over a tenth of the largest size.",
+        "best, by over a tenth of the largest size."
+        + ("" if closes is None else f" Closed: % of trials in which enrolment closes in month {closes:g}, not full."),
     )
     for get in _rows(results, figures):
         made.add(
@@ -176,6 +177,7 @@ def _patients(results: Answer, figures: Figures) -> Table:
             *(plain(get("patients", arm), 1) for arm in arms),
             percent(get("share_on_best")),
             percent(get("wrong_direction")),
+            *([] if closes is None else [percent(get("accrual_closed"))]),
         )
     return made
 
@@ -202,10 +204,16 @@ def _looks(results: Answer, figures: Figures) -> Table | None:
     """Only the adaptive design has looks."""
     if not results.scenario.n_looks:
         return None
+    from sps_adaptive.contracts import Stop
+    from sps_adaptive.tables import STOP_REASONS
+
+    others = {int(rule.reason) for rule in results.scenario.decisions} - {Stop.EFFICACY, Stop.FUTILITY}
+    reasons = ["efficacy", "futility", *(STOP_REASONS[reason] for reason in sorted(others))]
+    stops = [f"stops for {reasons[0]}, %", *(f"for {reason}, %" for reason in reasons[1:])]
     made = Table(
         "Looks of the adaptive design",
         ["truth", "look"],
-        ["takes place, %", "month", "enrolled", "known", "pending", "stops for efficacy, %", "for futility, %"],
+        ["takes place, %", "month", "enrolled", "known", "pending", *stops],
         "Means among the trials in which the look takes place. Known: outcomes; the other patients are pending or have "
         "dropped out. Stops: of all trials."
         + (f" Some of {results.scenario.n_looks} looks." if results.scenario.n_looks > MANY_LOOKS else "")
@@ -219,8 +227,7 @@ def _looks(results: Answer, figures: Figures) -> Table | None:
                 str(look),
                 rate(get("look_taken", "", look)),
                 *(plain(get(metric, "", look), 1) for metric in ("look_month", "enrolled", "known", "pending")),
-                percent(get("stop_efficacy", "", look)),
-                percent(get("stop_futility", "", look)),
+                *(percent(get(f"stop_{reason}", "", look)) for reason in reasons),
             )
     return made
 
@@ -256,9 +263,11 @@ def _calendar(results: Answer, figures: Figures) -> Table:
 
 
 def _without_months(results: Answer, figures: Figures) -> str:
-    """Return what is said of months that an exact computation leaves out, as it does where accrual is random."""
+    """Return what is said of months that an exact computation leaves out, as it does where they are random."""
     there = all(figures.get(truth, "adaptive", "duration_months") for truth in results.truths)
-    return "" if there else " -: months depend on the random accrual, and only a simulation tells them."
+    steady = results.scenario.population.accrual.kind == "steady"
+    chance = "how long the pauses are" if steady else "the random accrual"
+    return "" if there else f" -: months depend on {chance}, and only a simulation tells them."
 
 
 def _estimates(results: Answer, figures: Figures) -> Table:

@@ -86,10 +86,16 @@ def story(told: Replay, *, patients: bool) -> None:
         table(_look_table(scenario, look))
         for number, threshold, better in told.rules(look["look"]):
             rule = scenario.decisions[number - 1]
-            sign = ">" if rule.kind == "efficacy" else "<"
+            sign = ">" if rule.kind in ("efficacy", "equivalence", "promote") else "<"
             margin = f" by {rule.margin:g}" if rule.margin else ""
+            against = told.control_at(look["look"])
+            asked = (
+                f"within {rule.margin:g} of {against}"
+                if rule.kind == "equivalence"
+                else f"better than {against}{margin}"
+            )
             each = ", ".join(f"{arm} {probability:.4f}" for arm, probability in better.items())
-            prose(f"Rule {number} ({rule.kind}): P(better than {control}{margin}) {sign} {threshold:g}? {each}.")
+            prose(f"Rule {number} ({rule.kind}): P({asked}) {sign} {threshold:g}? {each}.")
         prose(_sentence(scenario, look))
     say()
     selected = told.selected_arm()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from sps_adaptive.arrays import above
 from sps_adaptive.contracts import CriticalValues, Look, Stop, Verdict
-from sps_adaptive.decisions.rule import Effect, Measured, conclude
+from sps_adaptive.decisions.rule import Effect, Measured, Place, conclude
 from sps_adaptive.decisions.threshold import Threshold
 from sps_adaptive.words import one_less
 
@@ -24,7 +24,9 @@ class Efficacy(Threshold):
     Arm a is claimed if :math:`P(\theta_a > \theta_0 + \text{margin} \mid \text{data}) > \text{probability}`.
     A claim at a look stands; the final analysis, with the patients who were still being followed, may contradict
     it, and the tables say how often. Compared with the best of the other open arms (`against: best`), an arm is claimed
-    if it is probably the best of all, as in trials without a control (Trippa et al. 2012 call it selection).
+    if it is probably the best of all, as in trials without a control (Trippa et al. 2012 call it selection). In trials
+    of equals, in which being the control is only a name, the control may be declared so as well (`control_too`): the
+    trial then stops for efficacy with the control as the selected arm.
     """
 
     kind: Literal["efficacy"]
@@ -36,6 +38,8 @@ class Efficacy(Threshold):
     """`posterior`: the probability must exceed the threshold. `conditional`: an exact test given the total number of
     responders. The probability must exceed a critical value that depends on this number, the smallest with which, given
     it and equal response rates, errors are at most 1 - `probability`; at the final analysis only."""
+    control_too: bool = False
+    """Whether the control may be declared the best as well; only with `against: best`."""
 
     @property
     def effect(self) -> Effect:
@@ -51,6 +55,14 @@ class Efficacy(Threshold):
     def stops(self) -> bool:
         """Whether the trial stops."""
         return self.then == "stop"
+
+    def judged(self, look: Look) -> Bool[Array, "R A"]:
+        """Return which arms the rule judges."""
+        return look.is_open if self.control_too else super().judged(look)
+
+    def problems(self, n_looks: int, at_final: bool) -> list[Place]:
+        """Return what cannot be, as (path, message, hint)."""
+        return problems_of_control_too(self) + super().problems(n_looks, at_final)
 
     def met(self, look: Look) -> Bool[Array, "R A"]:
         """Return which arms are above the threshold."""
@@ -69,13 +81,34 @@ class Efficacy(Threshold):
             )
         then = "the trial stops" if self.stops else "it takes no more patients and the others go on"
         return (
-            f"an arm is declared effective when it is {better} with probability above {self.level()}{self.when()}; "
-            f"then {then}"
+            f"an arm{' (the control too)' * self.control_too} is declared effective when it is {better} with "
+            f"probability above {self.level()}{self.when()}; then {then}"
         )
 
     def bind(self, critical: CriticalValues) -> BoundConditional:
         """Return the conditional test of a trial whose critical values are known."""
         return BoundConditional(self, critical)
+
+
+class MayCloseControl(Protocol):
+    """A rule that may be about the control as well."""
+
+    @property
+    def control_too(self) -> bool:
+        """Whether it is."""
+        ...
+
+    @property
+    def against(self) -> str | float:
+        """What arms are compared with."""
+        ...
+
+
+def problems_of_control_too(rule: MayCloseControl) -> list[Place]:
+    """Return that an arm cannot be compared with itself, as (path, message, hint)."""
+    if not rule.control_too or rule.against == "best":
+        return []
+    return [(("control_too",), "the control cannot be compared with itself", "add against: best, or leave it out")]
 
 
 class BoundConditional:

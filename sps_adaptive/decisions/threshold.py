@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+def only_against_first(judged: Bool[Array, "R A"], look: Look, first_only: bool) -> Bool[Array, "R A"]:
+    """Return the arms judged; none of them if the rule is about the first control and another arm has its place."""
+    return np.zeros_like(judged) if first_only and look.control != look.first_control else judged
+
+
 class Threshold(Rule):
     """A rule on the probability that an arm is better than the control, the best other arm, or a fixed value."""
 
@@ -63,7 +68,7 @@ class Threshold(Rule):
             return self
         return self.model_copy(update={"against": float(endpoint.natural(np.array(self.against)))})
 
-    def for_final(self) -> Self:
+    def for_final(self) -> Threshold:
         """Return the rule of a trial without looks: its threshold is that of the final analysis."""
         last = {"probability": self.probability[-1]} if isinstance(self.probability, list) else {}
         return self.model_copy(update={"from_look": 1, "at_looks": None, **last})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import DropArm, Efficacy, Predictive
+from sps_adaptive.decisions import DropArm, Efficacy, Equivalence, Predictive, Promote
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.calendar import Course, course
 from sps_adaptive.exact.certificate import nulls
@@ -180,7 +180,7 @@ def predictive_cost(design: Design, plan: Course, standings: int) -> tuple[float
 def certificate_bytes(scenario: Scenario, plan: Course) -> float:
     """Return the memory for the weights of wrong claims, by patients and responders of each group of arms."""
     early = any(
-        (isinstance(rule, Efficacy) and rule.test == "posterior") or isinstance(rule, Predictive)
+        (isinstance(rule, Efficacy) and rule.test == "posterior") or isinstance(rule, Predictive | Promote)
         for rule in scenario.decisions
         if rule.from_look <= scenario.n_looks
     )
@@ -214,10 +214,15 @@ def _ways_to_deal(ahead: Stage, arms: int) -> int:
 
 
 def _standings(scenario: Scenario, arms: int) -> int:
-    """Return how many sets of open and claimed arms there can be at a look."""
-    drops = any(isinstance(rule, DropArm) for rule in scenario.decisions)
+    """Return how many sets of open and claimed arms, and of the arm that is the control, there can be at a look."""
+    drops = any(isinstance(rule, DropArm | Equivalence) for rule in scenario.decisions)
     closes = any(isinstance(rule, Efficacy) and rule.then == "close_arm" for rule in scenario.decisions)
-    return int((1 + drops + closes) ** (arms - 1))
+    promotes = any(isinstance(rule, Promote) for rule in scenario.decisions)
+    control_too = any(getattr(rule, "control_too", False) for rule in scenario.decisions)
+    ways = 1 + drops + closes  # open; closed; declared effective and closed
+    first = ways ** (arms - 1 + control_too)
+    # With another control the first is closed, and arms that were the control in between are declared effective.
+    return int(first + promotes * (arms - 1) * (ways + (not closes)) ** max(arms - 2, 0))
 
 
 def _size(where: Layer | float) -> float:

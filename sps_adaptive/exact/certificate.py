@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import Efficacy
+from sps_adaptive.decisions import Efficacy, Promote
 from sps_adaptive.exact.bernstein import LARGEST_DEGREE, coefficients, elevate, supremum
 from sps_adaptive.exact.posterior import counts
 from sps_adaptive.exact.recursion import Ending
@@ -77,7 +77,7 @@ def nulls(scenario: Scenario) -> list[Null]:
     Empty where no rule claims anything, or where claims by a margin are made in a trial of more than two arms: the
     regions would then have a face for each arm.
     """
-    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy)]
+    rules = [rule for rule in scenario.decisions if isinstance(rule, Efficacy | Promote)]
     names, control = scenario.arm_names, scenario.control
     others = tuple(arm for arm in range(len(names)) if arm != control)
     margin = rules[0].margin if rules else 0.0
@@ -99,7 +99,7 @@ def why_not(scenario: Scenario) -> str:
     """Return why errors are not certified, empty if they are."""
     if nulls(scenario):
         return ""
-    if not any(isinstance(rule, Efficacy) for rule in scenario.decisions):
+    if not any(isinstance(rule, Efficacy | Promote) for rule in scenario.decisions):
         return "no rule declares an arm effective"
     return "with margins the regions in which arms do not work are certified for two arms and one margin only"
 

@@ -139,7 +139,7 @@ def improper(scenario: Scenario, known: Int[Array, "... A"]) -> Bool[Array, "...
         How many outcomes of each arm are known at the analysis.
     """
     model = scenario.analysis[scenario.endpoint_name]
-    if isinstance(model, Normal) and model.variance == "arm_specific":
+    if isinstance(model, Normal) and model.variance in ("arm_specific", "plug_in"):
         return np.any(known < 2, axis=-1)
     return np.any(known < 1, axis=-1) | np.all(known < 2, axis=-1)
 
@@ -215,7 +215,7 @@ def _reasons(scenario: Scenario) -> Iterator[str]:
         yield "The arms have different standard deviations: the type I error depends on their ratios."
     if isinstance(model, Normal) and model.variance == "known":
         yield f"The standard deviation is taken as known, {model.sd:g}: what matters is the true one in units of it."
-    elif model.sd_patients > 0:
+    elif model.sd_patients > 0 and not (isinstance(model, Normal) and model.variance == "plug_in"):
         yield (
             f"The guess of the standard deviation, {model.sd:g}, is worth {model.sd_patients:g} patients: what matters "
             "is the true one in units of it."

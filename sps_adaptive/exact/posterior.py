@@ -44,9 +44,17 @@ class CellPosterior:
         return counts(self.batch.rows())
 
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
-        """Return P(arm is the best of `among`), which must be the same arms in every state."""
-        open_arms = np.flatnonzero(among[0]) if len(among) else np.empty(0, np.int64)
+        """Return P(arm is the best of `among`); 0 outside it, rows sum to 1."""
+        code = among @ (1 << np.arange(among.shape[1]))
         best = np.zeros(among.shape)
+        for each, first in zip(*np.unique(code, return_index=True), strict=True):  # most often one and the same
+            found = self._best_of(np.flatnonzero(among[first]))
+            best = found if (code == code[0]).all() else np.where((code == each)[:, None], found, best)
+        return best
+
+    def _best_of(self, open_arms: Int[Array, " B"]) -> Float[Array, "R A"]:
+        """Return P(arm is the best of the open ones), the same in every state."""
+        best = np.zeros((self.batch.size, len(self.priors)))
         if len(open_arms) == 1:
             best[:, open_arms] = 1.0
         if len(open_arms) > 1:

@@ -297,15 +297,13 @@ def final_analysis(
     posterior = posterior_of(design, states, course.patients)
     n_looks = design.schedule.n_looks(course.patients)
     look = look_at(design, course, n_looks, enrolled, end.judged, states, posterior)
-    verdict = judge(design, look, np.full(states.size, end.control))
     running = end.look == 0
     is_claimed = np.tile(np.array(end.is_claimed), (states.size, 1))
+    verdict = judge(design, look, np.full(states.size, end.control), is_claimed)
     if running:
         is_claimed |= verdict.claim & np.array(end.is_open)
     outcome = outcome_of(np.full(states.size, running), is_claimed, verdict)
-    meets = verdict.claim.copy()
-    meets[:, end.control] |= end.is_claimed[end.control]  # a promoted arm is not judged against itself
-    return Ending(end, enrolled, states, weight, is_claimed, meets, outcome, posterior)
+    return Ending(end, enrolled, states, weight, is_claimed, verdict.claim, outcome, posterior)
 
 
 class Onward:

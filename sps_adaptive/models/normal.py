@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
 from sps_adaptive.models.arm_priors import by_arm
@@ -26,10 +26,13 @@ VAGUE = 1e6
 LEAST_DF = 0.5
 """Posteriors with fewer degrees of freedom count as improper."""
 
+WIDE = 1000.0
+"""How many times wider than the range of all outcomes a plug-in posterior is, of an arm with fewer than two."""
+
 LEAST_SD = 1e-9
 """Smallest standard deviation, as a share of the stated one: outcomes may all be equal."""
 
-Variance = Literal["known", "arm_specific", "common"]
+Variance = Literal["known", "arm_specific", "common", "plug_in"]
 
 Patients = Annotated[float, Field(ge=0, le=10_000)]
 
@@ -63,6 +66,12 @@ class Normal(Controlled):
     improper posterior. It gets one that is a million times wider than the standard deviation and the distance
     between the arms: it is better than any other arm with probability one half, to some six digits.
 
+    `plug_in` takes the standard deviation s of each arm as if it were known,
+    :math:`\theta \mid \text{data} \sim N(\bar y, s^2 / (n - 1))` with the usual divisor n - 1 in s; an arm with fewer
+    than two outcomes has the mean of all outcomes, and a thousand times their range as standard deviation. This is the
+    posterior of adaptr (Granholm et al. 2022), to repeat its designs. It is not recommended: as it is normal and not
+    Student-t it is too narrow in small arms, and thresholds are crossed too often. It has no prior.
+
     Use `arm_specific` if treatment may change the spread, `common` for small trials in which it hardly does,
     `known` to plan with a standard deviation from the literature.
     """
@@ -72,15 +81,23 @@ class Normal(Controlled):
 
     kind: Literal["normal"]
     variance: Variance
-    """Whether the standard deviation is `known`, estimated in each arm alone, or in all arms in common."""
+    """Whether the standard deviation is `known`, estimated in each arm alone (`arm_specific`; or as adaptr does,
+    `plug_in`), or in all arms in common."""
     sd: Annotated[float, Field(gt=0)]
-    """The known standard deviation of an outcome, or the prior guess of it."""
+    """The known standard deviation of an outcome, or the prior guess of it; `plug_in` takes it where no two outcomes
+    differ."""
     sd_patients: Patients = 1.0
-    """How many outcomes the guess is worth; without meaning where the standard deviation is known."""
+    """How many outcomes the guess is worth; without meaning where the standard deviation is known or plugged in."""
     prior: NormalPrior = NormalPrior()
     """The prior of the mean of every arm that has none of its own. The default is flat."""
     arm_priors: dict[str, NormalPrior] = Field(default_factory=dict)
     """Priors of single arms, for example of a control with historical data."""
+
+    @model_validator(mode="after")
+    def _no_prior_to_plug_in(self) -> Self:
+        if self.variance == "plug_in" and (self.arm_priors or self.prior.patients > 0):
+            raise ValueError("variance: plug_in has no prior; leave the priors out, or use variance: arm_specific")
+        return self
 
     def bind(self, arms: tuple[str, ...], higher_is_better: bool) -> AnalysisModel:
         """Return the model for these arms, oriented: larger is better."""
@@ -107,6 +124,8 @@ class BoundNormal:
 
         value = np.ascontiguousarray(snapshot.value[..., -1])
         seen = arm_products_of(snapshot, value, value)
+        if self.variance == "plug_in":
+            return GaussianPosterior(*plugged_in(seen, snapshot, self.sd))
         patients, location, spread = update_means(seen, self.prior_mean, self.prior_patients)
         vague = vague_variance(location, self.sd)
         gained = degrees_of_freedom(seen.n, self.prior_patients)
@@ -139,6 +158,23 @@ def arm_products_of(snapshot: Snapshot, x: Float[Array, "R N"], y: Float[Array, 
     known = np.ascontiguousarray(snapshot.known[..., -1])
     arm_products(snapshot.arm, known, x, y, *products)
     return products
+
+
+def plugged_in(seen: Products, snapshot: Snapshot, sd: float) -> tuple[Float[Array, "R A"], Float[Array, "R A"]]:
+    """Return mean and standard deviation of posteriors that take each arm's standard deviation as known; see `Normal`.
+
+    Equal outcomes have a standard deviation of next to nothing, and none at all that of the scenario.
+    """
+    known, value = snapshot.known[..., -1], snapshot.value[..., -1]
+    total = seen.n.sum(axis=1, keepdims=True)
+    overall = (seen.n * seen.mean_y).sum(axis=1, keepdims=True) / np.maximum(total, 1)
+    high = np.where(known, value, -np.inf).max(axis=1, keepdims=True)
+    low = np.where(known, value, np.inf).min(axis=1, keepdims=True)
+    reach = np.where(total > 1, np.maximum(high - low, LEAST_SD * sd), sd)
+    enough = seen.n >= 2
+    n = np.where(enough, seen.n, 2.0)
+    own = np.maximum(np.sqrt(seen.yy / (n - 1)), LEAST_SD * sd) / np.sqrt(n - 1)
+    return np.where(enough, seen.mean_y, overall), np.where(enough, own, WIDE * reach)
 
 
 def prior_arrays(

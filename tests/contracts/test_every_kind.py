@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -89,11 +90,22 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"variance": variance, "sd": 1.2, "prior": prior}
         for variance in ("known", "arm_specific", "common")
         for prior in ({}, {"mean": 0.3, "patients": 2})
-    ],
+    ]
+    + [{"variance": "plug_in", "sd": 1.2}],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "calendar"): [{"first_month": 6, "every_months": 6, "last_month": 18}, {"at_months": [5, 20]}],
+    ("looks", "events"): [{"first": 2, "every": 3}, {"at": [2, 9], "minimum_assessed": 8, "pause": {"months": 3}}],
+    ("looks", "several"): [
+        {"of": [{"kind": "enrolled", "at": [5, 20]}, {"kind": "calendar", "at_months": [5, 20]}]},
+        {
+            "of": [{"kind": "assessed", "first": 6, "every": 6}, {"kind": "events", "first": 3, "every": 4}],
+            "minimum_months": 9,
+            "most": 4,
+            "pause": "until_assessed",
+        },
+    ],
     ("looks", "none"): [{}],
     ("allocation", "equal"): [{}, {"realisation": "independent"}],
     ("allocation", "fixed"): [{"ratio": {"a": 2, "b": 1, "c": 1}}, {"ratio": {"a": 1, "b": 1, "c": 1}, "block": 3}],
@@ -104,6 +116,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"power": 1, "control_share": 0.33, "floor": 0.1},
         {"power": 0.5, "control_share": "matched"},
         {"control_share": "square_root", "floor": 0.15},
+        {"power": 1, "control_share": 0.33, "floor": 0.1, "rescale": "both"},
     ],
     ("realisation", "independent"): [{}],
     ("realisation", "minimisation"): [
@@ -119,6 +132,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"probability": 0.9},
         {"probability": 0.6, "then": "close_arm"},
         {"probability": [0.9, 0.9, 0.6, 0.5], "margin": 0.1, "from_look": 2},
+        {"probability": 0.65, "against": "best", "control_too": True},
     ],
     ("decisions", "futility"): [{"probability": 0.4}, {"probability": [0.1, 0.2, 0.4, 0.5], "from_look": 2}],
     ("decisions", "drop_arm"): [
@@ -126,7 +140,15 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"probability": [0.2, 0.3, 0.4], "margin": 0.1},
         {"probability": 0.2, "against": "best"},
         {"probability": 0.4, "against": 0.4, "at_looks": [1, 3]},
+        {"probability": 0.25, "against": "best", "control_too": True},
+        {"probability": 0.4, "margin": 0.1, "first_control_only": True},
     ],
+    ("decisions", "equivalence"): [
+        {"margin": 0.1, "probability": 0.3},
+        {"margin": 0.1, "probability": [0.2, 0.3, 0.4], "then": "stop", "first_control_only": True},
+        {"margin": 0.2, "probability": 0.6, "against": 0.4},
+    ],
+    ("decisions", "promote"): [{"probability": 0.9}, {"probability": [0.9, 0.9, 0.6, 0.5], "margin": 0.1}],
     ("decisions", "predictive"): [{"probability": 0.4}, {"probability": 0.6, "then": "efficacy", "from_look": 2}],
 }
 """Section and word of a kind, with what may stand beside `kind:`."""
@@ -426,10 +448,12 @@ def test_schedule(part):
     cohort = the_cohort()
     known_at = cohort.enrolled_at + 180
     known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
-    outcome = Outcome(np.zeros((R, N, 1)), known_at)
+    outcome = Outcome(np.random.default_rng(7).random((R, N, 1)) < 0.5, known_at)
     number = part.n_looks(N)
     assert isinstance(number, int) and number == part.n_looks(N)
     assert part.problems(N) == []
+    part = part.bind(SimpleNamespace(better="higher"))
+    assert part.n_looks(N) == number and part.words(N) == part.words(N)
     before = np.full(R, -np.inf)
     for index in range(number):
         day = holds(part.day, index, cohort, outcome, before)
@@ -438,7 +462,12 @@ def test_schedule(part):
         for piece in PIECES:
             some = part.day(index, rows(cohort, piece), split(outcome, piece), before[piece])
             assert same(some, np.ascontiguousarray(day[piece]))
-        before = day
+        analysed = holds(part.analysed, day, cohort, outcome)
+        assert (analysed >= day).all() and (np.isfinite(analysed) == np.isfinite(day)).all()
+        for piece in PIECES:
+            some = part.analysed(day[piece], rows(cohort, piece), split(outcome, piece))
+            assert same(np.ascontiguousarray(some), np.ascontiguousarray(analysed[piece]))
+        before = analysed
 
 
 # ------------------------------------------------------------------------------------------- allocation
@@ -452,7 +481,7 @@ SCHEDULED = 3
 def the_look(k: int = 1, order: list[int] | None = None, which: slice = slice(None)) -> Any:
     order = order or [0, 1, 2]
     better = BETTER[which][:, order]
-    posterior = FakePosterior(BEST[which][:, order], {0.0: better, 0.1: better**2})
+    posterior = FakePosterior(BEST[which][:, order], {0.0: better, 0.1: better**2, -0.1: better**0.5})
     numbers = np.array([0, 10, 20, 21, 22, 24])[which]
     return a_look(
         posterior, OPEN[which][:, order], k=k, n_looks=SCHEDULED, patients=N, control=order.index(0), n_enrolled=numbers
@@ -585,7 +614,9 @@ def test_decision_rule(part, k):
     assert np.isin(said.stop, list(Stop)).all()
     for flags in (said.close, said.claim):
         assert flags.shape == (R, A) and flags.dtype == np.bool_
-        assert not flags[:, 0].any() and not flags[~OPEN].any()
+        assert not flags[~OPEN].any()
+        assert getattr(part, "control_too", False) or not (flags[:, 0] & (said.promote < 0)).any()
+    assert said.promote.shape == (R,) and (part.effect == "promote" or (said.promote == -1).all())
     if k == SCHEDULED and not part.at_final:
         assert not said.stop.any() and not said.close.any() and not said.claim.any()
     for piece in PIECES:
@@ -595,6 +626,9 @@ def test_decision_rule(part, k):
     np.testing.assert_array_equal(turned.stop, said.stop)
     np.testing.assert_array_equal(turned.close, said.close[:, PERMUTATION])
     np.testing.assert_array_equal(turned.claim, said.claim[:, PERMUTATION])
+    np.testing.assert_array_equal(
+        turned.promote, np.where(said.promote >= 0, np.argsort(PERMUTATION)[said.promote], -1)
+    )
 
 
 @examples("decisions")

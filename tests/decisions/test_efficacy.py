@@ -5,7 +5,7 @@ import pytest
 
 from sps_adaptive.contracts import Stop
 from sps_adaptive.decisions import Efficacy
-from tests.contracts.fakes import look_at_better
+from tests.contracts.fakes import look_at_best, look_at_better
 
 BETTER = [[0, 0.99, 0.2], [0, 0.99, 0.995], [0, 0.5, 0.5]]
 
@@ -34,3 +34,13 @@ def test_only_open_arms_are_claimed():
     said = Efficacy(kind="efficacy", probability=0.985).verdict(look)
     assert said.claim.tolist() == [[False] * 3, [False, False, True], [False] * 3]
     assert said.stop.tolist() == [Stop.NO, Stop.EFFICACY, Stop.NO]
+
+
+def test_the_control_may_be_declared_the_best():
+    rule = Efficacy(kind="efficacy", probability=0.9, against="best", control_too=True)
+    said = rule.verdict(look_at_best([[0.95, 0.02, 0.03], [0.02, 0.95, 0.03], [0.4, 0.3, 0.3]]))
+    assert said.claim.tolist() == [[True, False, False], [False, True, False], [False] * 3]
+    assert said.stop.tolist() == [Stop.EFFICACY, Stop.EFFICACY, Stop.NO]
+    assert rule.problems(3, True) == []
+    found = rule.model_copy(update={"against": "control"}).problems(3, True)
+    assert [path for path, _, _ in found] == [("control_too",)]

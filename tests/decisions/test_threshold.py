@@ -105,7 +105,7 @@ def test_closed_arms_are_neither_closed_again_nor_claimed(kind):
     ],
 )
 def test_thresholds_that_do_not_fit_the_looks_are_problems(kind, given, n_looks, path):
-    found = rule(kind, **given).problems(n_looks, KINDS[kind].at_final)
+    found = rule(kind, **given).problems(n_looks, rule(kind, **given).at_final)
     assert [where for where, _, _ in found] == [(path,)]
     assert all(message and hint for _, message, hint in found)
 
@@ -121,7 +121,7 @@ def test_thresholds_that_do_not_fit_the_looks_are_problems(kind, given, n_looks,
     ],
 )
 def test_thresholds_that_fit_are_not(kind, given, n_looks):
-    assert rule(kind, **given).problems(n_looks, KINDS[kind].at_final) == []
+    assert rule(kind, **given).problems(n_looks, rule(kind, **given).at_final) == []
 
 
 @pytest.mark.parametrize("given", [{"probability": 1.01}, {"probability": []}, {"probability": 0.5, "from_look": 0}])

@@ -15,7 +15,7 @@ import numpy as np
 from sps_adaptive.contracts import DAYS_PER_MONTH
 from sps_adaptive.exact.calendar import course, reasons_against
 from sps_adaptive.exact.posterior import counts
-from sps_adaptive.exact.recursion import Ending, Seen, walk
+from sps_adaptive.exact.recursion import Allocated, Ending, Seen, walk
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario
 from sps_adaptive.tables import OUTCOMES, TrialRecord
 from sps_adaptive.trial import run
@@ -97,7 +97,9 @@ def exact(case: Scenario, smaller: int | None = None) -> Figures:
         }.items()
     }  # fmt: skip
 
-    def watch(seen: Seen) -> None:
+    def watch(seen: Seen | Allocated) -> None:
+        if not isinstance(seen, Seen):
+            return
         p = probability(seen, rates)
         found["took place"][seen.look - 1] += p.sum()
         found["known at look"][seen.look - 1] += p @ counts(seen.batch.rows())[0].sum(axis=1)
@@ -403,7 +405,7 @@ def enumerated(case: Scenario) -> Figures:
 
 def _figures_of(trial: simulator.Trial, plan: Plan) -> Figures:
     final, patients = trial.final, float(len([arm for arm in trial.arm if arm >= 0]))
-    took_place, known = np.zeros((2, len(plan.looks)))
+    took_place, known = np.zeros((2, plan.n_looks))
     for seen in trial.looks:
         took_place[seen.number - 1], known[seen.number - 1] = 1.0, seen.n_known
     enrolled = np.array(final.arm_enrolled, float)
@@ -420,7 +422,7 @@ def _figures_of(trial: simulator.Trial, plan: Plan) -> Figures:
         "responders": np.array(final.arm_total),
         "estimate": np.array(final.estimate),
         "outcome": np.eye(len(OUTCOMES))[OUTCOMES.index(trial.outcome)],
-        "stop look": np.eye(len(plan.looks) + 1)[trial.stop_look],
+        "stop look": np.eye(plan.n_looks + 1)[trial.stop_look],
         "took place": took_place,
         "known at look": known,
     }

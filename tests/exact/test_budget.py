@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sps_adaptive.errors import UsageError
-from sps_adaptive.exact.budget import Budget, Cost, amount, closed_form, cost, cost_of, duration, size
+from sps_adaptive.exact.budget import Budget, Cost, _standings, amount, closed_form, cost, cost_of, duration, size
 from sps_adaptive.exact.calendar import course
 from sps_adaptive.exact.layout import compositions, layer
 from sps_adaptive.exact.recursion import Seen, walk
@@ -51,6 +51,27 @@ def test_every_cell_of_independent_draws_can_be_reached(arms, lost):
     when = course(case, design)
     known = [*(look.settled for look in when.looks), when.patients]
     assert cost_of(case, design).states == sum(closed_form(each, arms, lost > 0) for each in known)
+
+
+@pytest.mark.parametrize(
+    ("arms", "rules"),
+    [
+        (3, [{"kind": "promote", "probability": 0.8}]),
+        (3, [{"kind": "drop_arm", "probability": 0.2}, {"kind": "promote", "probability": 0.8}]),
+        (4, [{"kind": "promote", "probability": 0.7}, {"kind": "equivalence", "margin": 0.3, "probability": 0.6}]),
+        (3, [{"kind": "drop_arm", "probability": 0.2, "against": "best", "control_too": True}]),
+    ],
+)
+def test_at_least_the_standings_that_are_there(arms, rules):
+    """What may have been decided: the arms open and declared effective, and the control."""
+    case = scenario(12, (0.2, 0.7, 0.5, 0.6)[:arms], looks(4, 2), INDEPENDENT, rules)
+    design = case.designs()["adaptive"]
+    ends = {
+        (ending.end.is_open, ending.end.is_claimed, ending.end.control)
+        for ending in walk(design, course(case, design))
+        if ending.end.look == 0
+    }
+    assert 1 < len(ends) <= _standings(case, arms)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,13 @@ def test_probability_of_being_best_among_any_arms(both):
                 np.testing.assert_allclose(best.sum(axis=1), 1.0, rtol=0, atol=1e-13)
 
 
+def test_probability_of_being_best_among_other_arms_in_every_state(both):
+    """At a look a rule may have closed different arms in different states."""
+    cells, one_by_one = both
+    among = np.random.default_rng(7).random(cells.batch.rows().shape) < 0.6
+    close(cells.prob_best(among), one_by_one.prob_best(among))
+
+
 @pytest.mark.parametrize("margin", [0.0, 0.1, -0.1, 0.75, -0.4, 0.999, 1.0, -1.0, 3.0, -3.0])
 def test_probability_of_being_better_by_a_margin(both, margin):
     cells, one_by_one = both

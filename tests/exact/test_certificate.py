@@ -216,6 +216,19 @@ def test_partial_nulls_on_a_grid(better):
     assert whole[""].lower <= whole["arm 0"].upper + whole["arm 2"].upper
 
 
+def test_where_the_control_may_change_on_a_grid():
+    """A claim is wrong if the arm is no better than the first control, whomever it has beaten."""
+    rules = [{"kind": "drop_arm", "probability": 0.08}, {"kind": "promote", "probability": 0.87}]
+    case = scenario(12, (0.3, 0.5, 0.6), {"kind": "enrolled", "first": 4, "every": 3}, TS, rules)
+    found, endings = certified(case)
+    assert why_not(case) == ""
+    regions = {null.name: null for null in nulls(case)}
+    assert {certificate.null for certificate in found} == set(regions)
+    for certificate in found:
+        null = regions[certificate.null]
+        holds(case, endings, certificate, null, 501 if len(null.groups) == 1 else 31)
+
+
 def test_three_free_rates_on_a_grid():
     case = scenario(
         16, (0.3, 0.3, 0.7, 0.5), {"kind": "enrolled", "at": [8]}, TS | {"floor": 0.05, "block": 4}, [efficacy(0.9)]

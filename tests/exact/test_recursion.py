@@ -197,6 +197,15 @@ SMALL = {
         {**QUOTA, "floor": 0, "block": 3, "realisation": "permuted_block"}, [EFFICACY, FUTILITY], {"month": 1}),
     "3 arms, permuted blocks": (5, (0.3, 0.6, 0.1), every(2, 1),
         {**QUOTA, "floor": 0, "block": 4, "realisation": "permuted_block"}, [DROP, CLOSE], {}),
+    "3 arms, the control may change": (5, (0.1, 0.9, 0.6), every(2, 1), {**DRAWS, "control_share": "matched"},
+        [{"kind": "drop_arm", "probability": 0.17}, {"kind": "promote", "probability": 0.77}], {}),
+    "3 arms, the control may change, pending": (5, (0.1, 0.9, 0.6), every(3, 1), {**QUOTA, "block": 4},
+        [{"kind": "promote", "probability": [0.77, 0.76, 0.85]}, DROP, FUTILITY], {"month": 1}),
+    "3 arms, equivalent arms close": (5, (0.6, 0.4, 0.5), every(2, 2), {**QUOTA, "block": 3},
+        [{"kind": "equivalence", "margin": 0.3, "probability": 0.62}, EFFICACY], {"control": 2}),
+    "3 arms, equals": (5, (0.1, 0.9, 0.6), every(2, 1), DRAWS,
+        [{"kind": "drop_arm", "probability": 0.14, "against": "best", "control_too": True},
+         {"kind": "efficacy", "probability": 0.77, "against": "best", "control_too": True}], {}),
     "3 arms, equal, arms dropped": (5, (0.8, 0.1, 0.5), every(2, 2), {"kind": "equal", "block": 3}, [DROP], {}),
 }  # fmt: skip
 

@@ -136,3 +136,40 @@ def test_lower_may_be_better(variance):
     one, other = given.bind(ARMS, True).fit(seen), given.bind(ARMS, False).fit(turned)
     np.testing.assert_allclose(one.mean(), -other.mean(), atol=1e-14)
     np.testing.assert_allclose(one.prob_better(0, 0.1), 1 - other.prob_better(0, -0.1), atol=1e-8)
+
+
+def test_plugged_in_standard_deviations():
+    """As in adaptr: N(mean, s / sqrt(n - 1)), s with the divisor n - 1."""
+    seen = random_snapshot(np.random.default_rng(11))
+    posterior = model("plug_in").bind(ARMS, True).fit(seen)
+    for r in range(1, len(seen.arm)):
+        for arm in range(3):
+            y, _ = of_arm(seen, r, arm)
+            assert len(y) >= 2
+            assert posterior.location[r, arm] == pytest.approx(y.mean(), abs=1e-13)
+            assert posterior.scale[r, arm] == pytest.approx(y.std(ddof=1) / np.sqrt(len(y) - 1), rel=1e-12)
+
+
+def test_an_arm_with_fewer_than_two_outcomes_is_a_thousand_times_wider_than_all_outcomes():
+    seen = snapshot([[0, 0, 1, 0], [0, 1, -1, -1], [0, -1, -1, -1], [0, 0, 1, 1]],
+                    [[1.0, 3.0, 8.0, 4.0], [2.0, 5.0, 0, 0], [7.0, 0, 0, 0], [2.0, 2.0, 3.0, 3.0]])  # fmt: skip
+    posterior = model("plug_in").bind(ARMS, True).fit(seen)
+    np.testing.assert_allclose(posterior.location[0], [8 / 3, 4, 4])
+    np.testing.assert_allclose(posterior.scale[0, 1:], 7000)
+    np.testing.assert_allclose(posterior.location[1], 3.5)
+    np.testing.assert_allclose(posterior.scale[1], 3000)
+    np.testing.assert_allclose(posterior.scale[2], 1300)  # one outcome has no range: that of the scenario's sd
+    assert (posterior.scale[3, :2] < 1e-8).all() and posterior.scale[3, 2] == pytest.approx(1000)
+
+
+def test_a_plugged_in_posterior_is_narrower_than_that_of_the_t_test():
+    seen = random_snapshot(np.random.default_rng(12))
+    narrow = model("plug_in").bind(ARMS, True).fit(seen).interval(0.95)
+    wide = model("arm_specific", sd_patients=0).bind(ARMS, True).fit(seen).interval(0.95)
+    assert (np.diff(narrow)[1:] < np.diff(wide)[1:]).all()
+
+
+@pytest.mark.parametrize("priors", [{"prior": {"patients": 1}}, {"arm_priors": {"low": {"patients": 1}}}])
+def test_plugging_in_has_no_prior(priors):
+    with pytest.raises(ValueError, match="plug_in has no prior"):
+        model("plug_in", **priors)

@@ -8,6 +8,7 @@ numbers from one about the protocol.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -153,7 +154,8 @@ class Students:
             return math.exp(constant + log_density) * math.cosh(y) * function(self.location[arm] + self.scale[arm] * z)
 
         end = 4.0 if math.isinf(df) else min(math.asinh(math.sqrt(df) * 1e12 ** (1 / df)), 40.0)
-        where = {0.0, *(math.asinh((self.location[a] - self.location[arm]) / self.scale[arm]) for a in others)}
+        steps = [self.location[a] + k * self.scale[a] for a in others for k in (-8, 0, 8)]  # a narrow arm is a step
+        where = {0.0, *(math.asinh((x - self.location[arm]) / self.scale[arm]) for x in steps)}
         points = sorted(y for y in where if -end < y < end)
         value, error = quad(integrand, -end, end, points=points, **QUAD)
         if error > 1e-9:
@@ -236,9 +238,26 @@ def oriented_priors(model: Any, arms: list[str], endpoint: Any) -> tuple[list[fl
     return [sign * prior.mean for prior in priors], [float(prior.patients) for prior in priors]
 
 
+def plug_in_fit(known: list[Known], n_arms: int) -> Belief:
+    """Normal posteriors with the observed standard deviation over the root of n - 1; hardly any where n < 2."""
+    everything = [outcome.value for outcome in known]
+    location, scale = [], []
+    for arm in range(n_arms):
+        y = [outcome.value for outcome in known if outcome.arm == arm]
+        if len(y) < 2:
+            location.append(statistics.fmean(everything))
+            scale.append(1000 * (max(everything) - min(everything)))
+        else:
+            location.append(statistics.fmean(y))
+            scale.append(statistics.stdev(y) / math.sqrt(len(y) - 1))
+    return Students(location, scale, [math.inf] * n_arms)
+
+
 def normal_fit(model: Any, arms: list[str], endpoint: Any) -> Fit:
     """Arm means without a covariate; every arm must have a proper posterior."""
     prior_mean, prior_patients = oriented_priors(model, arms, endpoint)
+    if model.variance == "plug_in":
+        return plug_in_fit
 
     def fit(known: list[Known], n_arms: int) -> Belief:
         location, own, squares, counts = [], [], [], []
