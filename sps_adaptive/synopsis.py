@@ -86,6 +86,7 @@ def _typical(scenario: Scenario) -> tuple[Cohort, Potential]:
         site=nothing.astype(np.int64),
         dropout_at=np.where(stays, np.inf, assessed_at),
         covariates=nothing[..., None],
+        strata=np.zeros((1, patients, 0), np.int16),
         u_visit=nothing,
         u_arm=nothing,
         u_block=nothing,
