@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Bool, Float
 
     from sps_adaptive.contracts import Array
@@ -35,3 +37,9 @@ def normal_quantile(u: Float[Array, "..."]) -> Float[Array, "..."]:
 def nth_day(day: Float[Array, "R N"], n: int) -> Float[Array, " R"]:
     """Return the day of the n-th event (n = 1 for the first); inf where it never comes."""
     return np.partition(day, n - 1, axis=1)[:, n - 1]
+
+
+def nth_days(day: Float[Array, "R N"], numbers: Sequence[int]) -> Float[Array, "R K"]:
+    """Return the days of the n-th events, for several n at once."""
+    places = [n - 1 for n in numbers]
+    return np.partition(day, places, axis=1)[:, places]

@@ -274,14 +274,18 @@ class LookSchedule(Protocol):
     """When the data are looked at."""
 
     def n_looks(self, patients: int) -> int:
-        """Return the number of looks before the final analysis."""
+        """Return the number of looks before the final analysis, at most."""
         ...
 
     def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
-        """Return the calendar day of a look; inf where it never comes.
+        """Return the calendar day on which a look is due; inf where it never is.
 
         `after` is the day of the look before, -inf for the first: a look on that day or before does not take place.
         """
+        ...
+
+    def analysed(self, due: Float[Array, " R"], cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
+        """Return the calendar day of the analysis: `due` itself, or later if enrolment pauses for it."""
         ...
 
 
@@ -365,3 +369,5 @@ class Design(NamedTuple):
     """The margin by which an arm must beat control to count as effective."""
     spans: tuple[Span, ...] | None = None
     """When each arm takes patients; None where all do from the first to the last."""
+    closes_at: float = np.inf
+    """Day on which enrolment closes, whatever the number enrolled."""

@@ -35,7 +35,7 @@ class Replay(NamedTuple):
     record: TrialRecord
     """The record of a batch of one."""
     cohort: Cohort
-    """The patients of that trial."""
+    """The patients of that trial, on the days on which they came."""
 
     def looks(self) -> list[dict[str, Any]]:
         """Return what each look saw and decided, a dictionary each; values by arm are lists in their order."""
@@ -61,9 +61,8 @@ class Replay(NamedTuple):
 
         arm = self.record.arm[0]
         enrolled = arm >= 0
-        endpoint, name = self.scenario.endpoint, self.scenario.endpoint_name
-        values = self.scenario.truth(self.truth).of(name)
-        outcome = pick(endpoint.potential(self.cohort, name, self.scenario.arm_names, values), np.maximum(arm, 0)[None])
+        endpoint = self.scenario.endpoint
+        outcome = pick(self.record.potential, np.maximum(arm, 0)[None])
         assessed_at = outcome.known_at[0, enrolled, -1]
         is_assessed = np.isfinite(assessed_at)
         value = endpoint.natural(outcome.value[0, enrolled, -1].astype(float))
@@ -101,8 +100,7 @@ class Replay(NamedTuple):
         """
         design = designs(self.scenario)[self.design]
         arm = np.maximum(self.record.arm, 0)
-        values = self.scenario.truth(self.truth).of(design.endpoint_name)
-        outcome = pick(design.endpoint.potential(self.cohort, design.endpoint_name, design.arms, values), arm)
+        outcome = pick(self.record.potential, arm)
         seen = self.record.looks[number - 1]
         enrolled = (self.record.arm >= 0).sum(axis=1)
         snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
@@ -156,7 +154,8 @@ def replay(scenario: Scenario, truth: str, replicate: int, design: str = DESIGNS
     cohort = _only(draw(scenario, block), row)
     plan = designs(scenario)[design]
     potential = plan.endpoint.potential(cohort, plan.endpoint_name, plan.arms, values.of(plan.endpoint_name))
-    return Replay(scenario, truth, design, replicate, run(plan, cohort, potential), cohort)
+    record = run(plan, cohort, potential)
+    return Replay(scenario, truth, design, replicate, record, record.cohort)
 
 
 def _only(cohort: Cohort, row: int) -> Cohort:

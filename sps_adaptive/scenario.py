@@ -22,7 +22,8 @@ from sps_adaptive.models.controls import Concurrent
 from sps_adaptive.part import Part
 from sps_adaptive.population.cohort import Population
 from sps_adaptive.population.sites import Sites
-from sps_adaptive.schedules import NoLooks, ScheduleKind
+from sps_adaptive.schedules import Calendar, Events, NoLooks, ScheduleKind, Several
+from sps_adaptive.schedules.schedule import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,11 +226,12 @@ class Scenario(Part):
             endpoint_name=name,
             endpoint=self.endpoint,
             model=self._model(name),
-            schedule=schedule,
+            schedule=schedule.bind(self.endpoint),
             allocation=allocation,
             dealer=dealer,
             decisions=tuple(rule.oriented(self.endpoint) for rule in decisions),
             efficacy_margin=efficacy[0] if efficacy else 0.0,
+            closes_at=self.population.closes_at,
             spans=spans,
         )
 
@@ -304,8 +306,9 @@ class Scenario(Part):
         patients = self.population.patients
         if isinstance(self.population.accrual, Sites):
             yield from _below(("population", "accrual"), self.population.accrual.problems())
-        looks = self.looks.problems(patients)
+        looks = [*self.looks.problems(patients), *self._look_problems()]
         yield from _below(("looks",), looks)
+        yield from self._closing_problems()
         if isinstance(self.allocation, Bounded):
             yield from _below(("allocation",), self.allocation.problems(len(self.arms)))
         if isinstance(self.allocation, Fixed):
@@ -326,6 +329,64 @@ class Scenario(Part):
                         "a rule for looks, and the trial has none",
                         "add looks, or leave the rule out",
                     )
+
+    def _look_problems(self) -> list[Place]:
+        """Return what cannot be about the looks, given the endpoint and the truths."""
+        looks, found = self.looks, list[Place]()
+        for path, schedule in _schedules(looks):
+            if isinstance(schedule, Events) and self.endpoint.kind != "binary":
+                found.append(
+                    (
+                        (*path, "kind"),
+                        f"a {self.endpoint.kind} endpoint has no events to count",
+                        "look at numbers enrolled or assessed",
+                    )
+                )
+        pauses = getattr(looks, "pause", None) is not None
+        for name, truth in self.truths.items():
+            courses = truth.__pydantic_extra__.get(self.endpoint_name, {})
+            if pauses and any(isinstance(course, dict) for course in courses.values()):
+                found.append(
+                    (
+                        ("pause",),
+                        f"enrolment pauses, and the truth '{name}' changes with the month of enrolment",
+                        "leave the pause out, or state constant true values",
+                    )
+                )
+        return found
+
+    def _closing_problems(self) -> Iterator[Place]:
+        """Yield what cannot be about a month in which enrolment closes."""
+        closes, looks = self.population.closes_at_month, self.looks
+        if closes is None:
+            return
+        second = self.population.accrual.expected_months(2)
+        if closes < second:
+            yield (
+                ("population", "closes_at_month"),
+                f"enrolment closes before two patients can be expected, in month {second:.3g}",
+                "give a later month",
+            )
+        minimum = getattr(looks, "minimum_months", None)
+        if minimum is not None and minimum >= closes:
+            yield (
+                ("looks", "minimum_months"),
+                f"no look before month {minimum:g}, and enrolment closes in month {closes:g}",
+                "give an earlier month, or let enrolment close later",
+            )
+        over = closes + self.endpoint.assessed_at_month + self.endpoint.window_months
+        for path, schedule in _schedules(looks):
+            if isinstance(schedule, Calendar):
+                for position, month in enumerate(schedule.months()):
+                    if month >= over:
+                        place = ("last_month",) if schedule.at_months is None else ("at_months", position)
+                        yield (
+                            ("looks", *path, *place),
+                            f"a look in month {month:g}, and everybody has been followed by month {over:g}, since "
+                            f"enrolment closes in month {closes:g}",
+                            "leave it out: the final analysis takes place without being listed",
+                        )
+                        break
 
     def _path_rule_problems(self, rule: DecisionKind) -> list[tuple[tuple[str | int, ...], str, str]]:
         """Return what cannot be about rules that sum over the paths of the trial."""
@@ -496,6 +557,15 @@ def _below(
 ) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     for deeper, message, hint in found:
         yield (*path, *deeper), message, hint
+
+
+def _schedules(looks: ScheduleKind) -> list[tuple[tuple[str | int, ...], ScheduleKind]]:
+    """Return the schedules of a trial, each with its path: those that it is made of, or itself."""
+    return (
+        [(("of", number), each) for number, each in enumerate(looks.of)]
+        if isinstance(looks, Several)
+        else [((), looks)]
+    )
 
 
 def _course(course: Course) -> Any:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from sps_adaptive.allocation.bounded import Bounded
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
 from sps_adaptive.decisions import DropArm, Efficacy, Futility, Promote
 from sps_adaptive.decisions.rule import Measured
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
 from sps_adaptive.population import Poisson, Sites
 from sps_adaptive.scenario import Scenario, TruthSpec
-from sps_adaptive.schedules import Assessed, Calendar, Enrolled
+from sps_adaptive.schedules import Enrolled, NoLooks
+from sps_adaptive.timeline import undisturbed
 from sps_adaptive.words import listed, percent
 
 MANY_PENDING = 1 / 3
@@ -46,27 +50,59 @@ def describe(scenario: Scenario) -> list[str]:
 
 
 def expected_looks(scenario: Scenario) -> list[ExpectedLook]:
-    """Return about what each look will find; a look that comes after the last patient is left out."""
-    delay = scenario.endpoint.assessed_at_month
+    """Return about what each look will find; a look that comes after the last patient is left out.
+
+    The looks are those of one typical trial: patients come when they are expected, losses and events are spread evenly.
+    """
+    found = []
+    lost = _lost(scenario)
+    delay, schedule = scenario.endpoint.assessed_at_month * DAYS_PER_MONTH, scenario.looks.bind(scenario.endpoint)
+    looks, _ = undisturbed(schedule, *_typical(scenario), scenario.population.closes_at)
+    for _, day, cohort, _ in looks:
+        enrolled = int((cohort.enrolled_at <= day).sum())
+        past = int((cohort.enrolled_at + delay <= day).sum())
+        found.append(
+            ExpectedLook(day / DAYS_PER_MONTH, enrolled, past * (1 - lost), (enrolled - past) * (1 - lost / 2))
+        )
+    return found
+
+
+def _lost(scenario: Scenario) -> float:
     dropout = scenario.population.dropout
-    lost = dropout.proportion_by(delay) if dropout else 0.0
-    patients = scenario.population.patients
-    enrolled_month = [scenario.population.accrual.expected_months(n) for n in range(1, patients + 1)]
+    return dropout.proportion_by(scenario.endpoint.assessed_at_month) if dropout else 0.0
 
-    def at(month: float) -> ExpectedLook:
-        enrolled = sum(m <= month for m in enrolled_month)
-        past = sum(m + delay <= month for m in enrolled_month)
-        return ExpectedLook(month, enrolled, past * (1 - lost), (enrolled - past) * (1 - lost / 2))
 
-    looks = scenario.looks
-    if isinstance(looks, Enrolled):
-        return [at(enrolled_month[n - 1]) for n in looks.counts(patients)]
-    if isinstance(looks, Assessed):
-        needed = [round(n / (1 - lost)) for n in looks.counts(patients)]
-        return [at(enrolled_month[n - 1] + delay) for n in needed if n <= patients]
-    if isinstance(looks, Calendar):
-        return [at(month) for month in looks.months() if month < enrolled_month[-1] + delay]
-    return []
+def _typical(scenario: Scenario) -> tuple[Cohort, Potential]:
+    """Return the patients of one trial in which everything happens as expected."""
+    patients, accrual = scenario.population.patients, scenario.population.accrual
+    number = np.arange(1, patients + 1)
+    enrolled_at = np.array([[accrual.expected_months(int(n)) * DAYS_PER_MONTH for n in number]])
+    assessed_at = enrolled_at + scenario.endpoint.assessed_at_month * DAYS_PER_MONTH
+    stays = _evenly(number, 1 - _lost(scenario))
+    nothing = np.zeros((1, patients))
+    cohort = Cohort(
+        enrolled_at=enrolled_at,
+        site=nothing.astype(np.int64),
+        dropout_at=np.where(stays, np.inf, assessed_at),
+        covariates=nothing[..., None],
+        u_visit=nothing,
+        u_arm=nothing,
+        u_block=nothing,
+        u_outcome={},
+    )
+    known_at = np.where(stays, assessed_at, np.inf)[:, :, None, None]
+    value = nothing[:, :, None, None]
+    if isinstance(scenario.endpoint, Binary):
+        courses = [course for truth in scenario.truths.values() for course in truth.of(scenario.endpoint_name).values()]
+        event = _evenly(np.cumsum(stays), float(np.mean([_middle(course) for course in courses])))
+        value = (event == (scenario.endpoint.better == "higher"))[None, :, None, None]
+    return cohort, Potential(value, known_at)
+
+
+def _evenly(number: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """Return which of the numbers 1, 2, ... make up a share of all of them, spread evenly."""
+    so_far, before = (np.floor(n * share + 1e-9) for n in (number, number - 1))
+    return np.asarray(so_far > before)
 
 
 def defaults(scenario: Scenario) -> list[str]:
@@ -135,6 +171,8 @@ def _population(scenario: Scenario) -> str:
     else:
         text += f"They come at equal intervals, {accrual.patients_per_month:g} a month. "
     text += f"Enrolling all of them takes about {accrual.expected_months(population.patients):.0f} months. "
+    if population.closes_at_month is not None:
+        text += f"Enrolment closes in month {population.closes_at_month:g}, whatever the number enrolled by then. "
     if population.dropout is None:
         return text + "Nobody drops out."
     by = population.dropout.by_month
@@ -205,8 +243,15 @@ def warnings(scenario: Scenario) -> list[str]:
 def _about_pending(scenario: Scenario) -> Iterator[str]:
     looks = expected_looks(scenario)
     if missing := scenario.n_looks - len(looks):
-        which = "The last look is" if missing == 1 else f"The last {missing} looks are"
-        yield f"{which} expected after everybody has been assessed, and will hardly ever take place."
+        schedule = scenario.looks
+        if not isinstance(schedule, NoLooks) and schedule.merges:
+            yield (
+                f"Of {scenario.n_looks} looks about {len(looks)} can be expected to take place: those that fall "
+                "together are one, and none comes after everybody has been assessed."
+            )
+        else:
+            which = "The last look is" if missing == 1 else f"The last {missing} looks are"
+            yield f"{which} expected after everybody has been assessed, and will hardly ever take place."
     if not looks:
         return
     delay = scenario.endpoint.assessed_at_month
@@ -314,7 +359,16 @@ def _about_truths(scenario: Scenario) -> Iterator[str]:
 
 def _about_size(scenario: Scenario) -> Iterator[str]:
     months = scenario.population.accrual.expected_months(scenario.population.patients)
-    if months > 84:
+    closes = scenario.population.closes_at_month
+    if closes is not None:
+        _, end = undisturbed(scenario.looks.bind(scenario.endpoint), *_typical(scenario), scenario.population.closes_at)
+        enrolled = int(np.isfinite(end.cohort.enrolled_at).sum())
+        if enrolled < scenario.population.patients:
+            yield (
+                f"Enrolment closes in month {closes:g}: about {enrolled} of {scenario.population.patients} patients "
+                "can be expected by then, if the trial does not stop."
+            )
+    elif months > 84:
         yield f"Enrolling {scenario.population.patients} patients takes about {months / 12:.0f} years."
     if scenario.analysis[scenario.endpoint_name].kind == "ancova" and len(scenario.arms) > 3:
         yield (

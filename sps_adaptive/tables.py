@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from sps_adaptive.contracts import Array
+    from sps_adaptive.contracts import Array, Cohort, Potential
 
 OUTCOMES = (
     "early success",
@@ -202,6 +202,9 @@ class TrialRecord(NamedTuple):
     """Index of the selected arm, -1 if none."""
     arm: Int[Array, "R N"]
     """Final allocation; patients never enrolled are -1."""
+    cohort: Cohort
+    """The patients on the days on which they came: later, where enrolment paused; never, where it closed."""
+    potential: Potential
 
 
 def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) -> Block:

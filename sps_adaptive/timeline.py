@@ -6,12 +6,12 @@ re-dealing those who are not yet enrolled. There is no patient object and no eve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sps_adaptive import kernels
-from sps_adaptive.contracts import Cohort, Outcome, Potential, Snapshot, Spans
+from sps_adaptive.contracts import Cohort, LookSchedule, Outcome, Potential, Snapshot, Spans
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
@@ -120,3 +120,105 @@ def last_day(cohort: Cohort, outcome: Outcome, last_enrolled: Int[Array, " R"]) 
     day = np.full(len(last_enrolled), -np.inf)
     kernels.last_settled(outcome.known_at, cohort.dropout_at, last_enrolled, day)
     return day
+
+
+# ------------------------------------------------------------------- pauses, and the end of enrolment
+
+
+class NextLook(NamedTuple):
+    """When a look comes, and the calendar of the patients by then."""
+
+    day: Float[Array, " R"]
+    """Day of its analysis; inf where it never comes."""
+    cohort: Cohort
+    potential: Potential
+    outcome: Outcome
+
+
+def next_look(
+    schedule: LookSchedule,
+    index: int,
+    cohort: Cohort,
+    potential: Potential,
+    arm: Int[Array, "R N"],
+    looked: Float[Array, " R"],
+    closes_at: float = np.inf,
+) -> NextLook:
+    """Return when a look comes, with everybody who comes after its pause.
+
+    Parameters
+    ----------
+    schedule, index
+        The schedule and the number of the look, from 0.
+    cohort, potential, arm
+        The patients as they would come if enrolment went on.
+    looked
+        Day of the look before, -inf for the first.
+    closes_at
+        Day on which enrolment closes; patients whom a pause moves beyond it never come.
+    """
+    outcome = pick(potential, arm)
+    due = schedule.day(index, cohort, outcome, looked)
+    day = schedule.analysed(due, cohort, outcome)
+    if day is due:
+        return NextLook(due, cohort, potential, outcome)
+    by = np.where(np.isfinite(due), day - np.where(np.isfinite(due), due, 0.0), 0.0)
+    cohort, potential = closed(*postponed(cohort, potential, due, by), closes_at)
+    return NextLook(day, cohort, potential, pick(potential, arm))
+
+
+def postponed(
+    cohort: Cohort, potential: Potential, after: Float[Array, " R"], by: Float[Array, " R"]
+) -> tuple[Cohort, Potential]:
+    """Return the patients with everybody who would enrol after a day coming later, by some days."""
+    shift = np.where(cohort.enrolled_at > after[:, None], by[:, None], 0.0)
+    moved = cohort._replace(enrolled_at=cohort.enrolled_at + shift, dropout_at=cohort.dropout_at + shift)
+    return moved, potential._replace(known_at=potential.known_at + shift[:, :, None, None])
+
+
+def closed(cohort: Cohort, potential: Potential, day: float) -> tuple[Cohort, Potential]:
+    """Return the patients with those who would enrol after a day never coming: all their days are inf."""
+    never = cohort.enrolled_at > day
+    if not never.any():
+        return cohort, potential
+    gone = cohort._replace(
+        enrolled_at=np.where(never, np.inf, cohort.enrolled_at), dropout_at=np.where(never, np.inf, cohort.dropout_at)
+    )
+    return gone, potential._replace(known_at=np.where(never[:, :, None, None], np.inf, potential.known_at))
+
+
+def enrolment_ends(cohort: Cohort, closes_at: float) -> tuple[Int[Array, " R"], Float[Array, " R"]]:
+    """Return how many patients ever come, and the day on which enrolment closed before the last one; else -inf.
+
+    Until that day nobody can know that no more patients come, so the final analysis is not before it.
+    """
+    number = np.isfinite(cohort.enrolled_at).sum(axis=1)
+    return number, np.where(number < cohort.enrolled_at.shape[1], closes_at, -np.inf)
+
+
+def undisturbed(
+    schedule: LookSchedule, cohort: Cohort, potential: Potential, closes_at: float = np.inf
+) -> tuple[list[tuple[int, float, Cohort, Outcome]], NextLook]:
+    """Return the looks of one trial that goes to the end, where outcomes do not depend on the arm.
+
+    Returns
+    -------
+    list
+        For each look that takes place: its number from 0, its day, and the patients and their outcomes by then.
+    NextLook
+        The patients as they came in the end, and the last day of their follow-up.
+    """
+    cohort, potential = closed(cohort, potential, closes_at)
+    arm = np.zeros(cohort.enrolled_at.shape, np.int8)
+    looks: list[tuple[int, float, Cohort, Outcome]] = []
+    looked, outcome = np.full(1, -np.inf), pick(potential, arm)
+    for index in range(schedule.n_looks(cohort.enrolled_at.shape[1])):
+        coming = next_look(schedule, index, cohort, potential, arm, looked, closes_at)
+        number, closed_on = enrolment_ends(coming.cohort, closes_at)
+        end = np.maximum(last_day(coming.cohort, coming.outcome, number), closed_on)
+        _, cohort, potential, outcome = coming
+        if looked[0] < coming.day[0] < end[0]:
+            looked = coming.day
+            looks.append((index, float(looked[0]), cohort, outcome))
+    number, closed_on = enrolment_ends(cohort, closes_at)
+    return looks, NextLook(np.maximum(last_day(cohort, outcome, number), closed_on), cohort, potential, outcome)

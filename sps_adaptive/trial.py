@@ -15,7 +15,7 @@ from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, S
 from sps_adaptive.openings import changes, has_opened, is_coming, spans, takes
 from sps_adaptive.posteriors.remembered import Remembered
 from sps_adaptive.tables import LookRecord, TrialRecord
-from sps_adaptive.timeline import cut, last_day, n_enrolled_by, pick
+from sps_adaptive.timeline import closed, cut, enrolment_ends, last_day, n_enrolled_by, next_look, pick
 from sps_adaptive.verdicts import Decision, allocate, decide, judge, outcome_of
 
 if TYPE_CHECKING:
@@ -65,14 +65,17 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
     TrialRecord
         Everything the tables and a replay need.
     """
-    state = start(design, cohort)
-    everybody, end = np.full(len(state.arm), design.patients), np.empty(0)
+    cohort, potential = closed(cohort, potential, design.closes_at)
+    state, end = start(design, cohort), np.empty(0)
     records = []
     for index in range(design.schedule.n_looks(design.patients)):
-        outcome = pick(potential, state.arm)
-        day = design.schedule.day(index, cohort, outcome, state.looked)
-        if index == 0 or potential.known_at.shape[2] > 1:  # otherwise the same at every look
-            end = last_day(cohort, outcome, everybody)
+        came, looked = cohort, state.looked
+        day, cohort, potential, outcome = next_look(
+            design.schedule, index, cohort, potential, state.arm, looked, design.closes_at
+        )
+        if index == 0 or cohort is not came or potential.known_at.shape[2] > 1:  # otherwise the same at every look
+            coming, closed_on = enrolment_ends(cohort, design.closes_at)
+            end = np.maximum(last_day(cohort, outcome, coming), closed_on)
         takes_place = state.running & (day < end) & (day > state.looked)
         open_to = spans_of(design, cohort, state.dropped)
         snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms), spans=open_to)
@@ -214,10 +217,11 @@ def final_analysis(
     final analysis tells whether the patients who were still being followed contradict it.
     """
     replicates, patients = state.arm.shape
-    n_last = np.where(state.running, patients, n_enrolled_by(state.stop_day, cohort))
+    coming, closed_on = enrolment_ends(cohort, design.closes_at)
+    n_last = np.where(state.running, coming, n_enrolled_by(state.stop_day, cohort))
     outcome = pick(potential, state.arm)
     followed_until = last_day(cohort, outcome, n_last)
-    day = np.where(state.running, followed_until, np.maximum(followed_until, state.stop_day))
+    day = np.maximum(followed_until, np.where(state.running, closed_on, state.stop_day))
     open_to = spans_of(design, cohort, state.dropped)
     snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last, open_to)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
@@ -240,6 +244,8 @@ def final_analysis(
         decision_day=np.where(state.running, day, state.stop_day),
         selected=np.where(state.is_claimed.any(axis=1), best.argmax(axis=1), -1),
         arm=state.arm,
+        cohort=cohort,
+        potential=potential,
     )
 
 

@@ -11,7 +11,7 @@ from sps_adaptive.contracts import DAYS_PER_MONTH
 from sps_adaptive.errors import UsageError
 from sps_adaptive.replay import replay
 from sps_adaptive.scenario import BLOCK_SIZE
-from sps_adaptive.spec import load_scenario
+from sps_adaptive.spec import load_scenario, parse_scenario
 from sps_adaptive.tables import DICTIONARY, OUTCOMES, STOP_REASONS, flatten
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
@@ -149,3 +149,43 @@ def test_what_the_rules_compared_is_what_they_decided():
                             look["prob_better"][a], abs=1e-12
                         )
             was_open = np.array(look["is_open"])
+
+
+PAUSING = """
+title: a trial that pauses, and whose enrolment closes
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 40
+  closes_at_month: 30
+  accrual: {kind: poisson, patients_per_month: 1.6}
+  dropout: {kind: exponential, proportion: 0.2, by_month: 6}
+endpoints: {response: {kind: binary, better: lower, assessed_at_month: 4, window_months: 0.5}}
+analysis: {response: {kind: beta_binomial}}
+looks: {kind: several, of: [{kind: enrolled, at: [12, 24]}, {kind: events, at: [8]}], pause: until_assessed}
+allocation: {kind: thompson, power: 1, floor: 0.1}
+decisions: [{kind: efficacy, probability: 0.95}, {kind: drop_arm, probability: 0.1}]
+truths: {one works: {response: {placebo: 0.5, a: 0.3, b: 0.5}}}
+"""
+
+
+@every_trial
+def test_a_trial_that_pauses_is_replayed_on_the_days_on_which_its_patients_came(design):
+    planned = parse_scenario(PAUSING)
+    block = simulate_block(planned, "one works", 0)
+    for replicate in range(12):
+        again = replay(planned, "one works", replicate, design)
+        for name, columns in flatten(again.record, replicate, DAYS_PER_MONTH).items():
+            these = (block[name]["replicate"] == replicate) & (block[name]["design"] == DESIGNS.index(design))
+            for column, values in columns.items():
+                np.testing.assert_array_equal(values, block[name][column][these], err_msg=f"{name}.{column}")
+        patients, story = again.patients(), again.looks()
+        assert patients["enrolled_month"].max() <= 30
+        for look in story:
+            assert (patients["enrolled_month"] <= look["month"]).sum() == look["n_enrolled"]
+            assert (patients["assessed_month"] <= look["month"]).sum() == look["n_known"]
+            assert look["n_pending"] == 0  # they are waited for
+            assert not patients["enrolled_month"].between(look["month"] - 1e-9, look["month"]).any()
+            for number, _, better in again.rules(look["look"]):
+                if planned.decisions[number - 1].kind == "efficacy":
+                    told = [look["prob_better"][planned.arm_names.index(arm)] for arm in better]
+                    np.testing.assert_allclose(list(better.values()), told, atol=1e-12)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sps_adaptive.block import draw
+from sps_adaptive.block import draw, run_designs
 from sps_adaptive.contracts import DAYS_PER_MONTH
 from sps_adaptive.scenario import Scenario
 from sps_adaptive.spec import load_scenario
@@ -177,6 +177,35 @@ def test_looks_after_the_last_patient_are_not_expected():
     assert len(expected_looks(scenario)) == 3
 
 
+@pytest.mark.parametrize("pause", ["until_assessed", {"months": 5}])
+def test_what_is_expected_of_looks_that_wait_for_several_reasons_and_pause(pause):
+    """Against 2,000 trials that nothing stops, at every look."""
+    looks = {"kind": "several", "of": [{"kind": "enrolled", "at": [20, 40]}, {"kind": "events", "at": [12, 24]}]}
+    scenario = changed(
+        ("looks", looks | {"minimum_months": 30, "pause": pause}),
+        ("decisions", []),
+        ("allocation", {"kind": "equal"}),
+        ("truths", {"even": {"response": {"placebo": 0.4, "ivig": 0.4, "mycophenolate": 0.4}}}),
+    )
+    simulated = run_designs(scenario, "even", draw(scenario, 0))["adaptive"].looks
+    for expected, seen in zip(expected_looks(scenario), simulated, strict=False):
+        there = seen.took_place
+        assert there.mean() > 0.4
+        for about, found in (
+            (expected.month, seen.day / DAYS_PER_MONTH),
+            (expected.enrolled, seen.n_enrolled),
+            (expected.known, seen.n_known),
+            (expected.pending, seen.n_pending),
+        ):
+            assert about == pytest.approx(found[there].mean(), rel=0.2, abs=1.0)
+
+
+def test_the_end_of_enrolment_is_told():
+    assert (
+        "Enrolment closes in month 60, whatever the number" in describe(changed(("population.closes_at_month", 60)))[1]
+    )
+
+
 # ---------------------------------------------------------------------------------------------- warnings
 
 DECISIONS = [{"kind": "efficacy", "probability": [0.998, 0.994, 0.989, 0.985, 0.975]}]
@@ -204,6 +233,22 @@ WARNED = {
     "looks after the end": (
         [("looks", {"kind": "calendar", "at_months": [30, 300]}), ("decisions.1.probability", [0.99, 0.99, 0.975])],
         "The last look is expected after everybody has been assessed",
+    ),
+    "looks that fall together": (
+        [
+            ("looks", {"kind": "enrolled", "at": [24, 36, 48, 60], "minimum_assessed": 36}),
+        ],
+        "Of 4 looks about 2 can be expected to take place",
+    ),
+    "looks that never come": (
+        [
+            ("looks", {"kind": "events", "at": [10, 15, 20, 70]}),
+        ],
+        "The last look is expected after everybody has been assessed",
+    ),
+    "enrolment that closes early": (
+        [("population.closes_at_month", 48), ("decisions.1.probability", [0.998, 0.994, 0.989, 0.985, 0.975])],
+        "Enrolment closes in month 48: about 49 of 72 patients can be expected",
     ),
     "a name that is lost": (
         [("truths.null", {"response": {"placebo": 0.3, "ivig": 0.3, "mycophenolate": 0.3}, "source": "assumed"})],

@@ -128,6 +128,11 @@ _SIZE = (
     ),
     *_quantiles("patients", "patients", "the number of patients enrolled"),
     *_extremes("patients", "patients", "number of patients enrolled"),
+    _proportion(
+        "accrual_closed",
+        "Probability that enrolment closes by the calendar, before the trial stops and before the largest number of "
+        "patients is reached (where a month is stated in which it closes).",
+    ),
     _mean("assessed", "patients", "Mean number of patients whose outcome is known at the final analysis."),
     _mean("smallest_arm", "patients", "Mean number of patients on the arm with the fewest."),
     _mean(

@@ -157,6 +157,8 @@ def sizes(trials: Trials, state: TrueState, patients: int) -> Iterator[Series]:
     yield Series("patients", trials.n_enrolled, origin=patients)
     for arm in range(len(state.arms)):
         yield Series("patients", by_arm[:, arm], arm + 1, origin=patients // len(state.arms))
+    if state.may_close:
+        yield Series("accrual_closed", (trials.stop_look == 0) & (trials.n_enrolled < patients))
     yield Series("assessed", trials.n_known, origin=patients)
     yield Series("smallest_arm", by_arm.min(axis=1))
     if state.arms_differ:

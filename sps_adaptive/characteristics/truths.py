@@ -44,6 +44,8 @@ class TrueState(NamedTuple):
     """The worst of all arms, or all that are equally bad."""
     reference_month: float
     """A month near the end of the trial, about which sums of durations are taken; it has no other meaning."""
+    may_close: bool = False
+    """Whether enrolment may close by the calendar before the last patient."""
 
     @property
     def is_ineffective(self) -> Bool[Array, " A"]:
@@ -67,8 +69,8 @@ def true_state(scenario: Scenario, truth: str) -> TrueState:
     Arm a is effective if and only if :math:`\theta_a - \theta_0 > \delta`, where :math:`\theta` are the true
     means in the good direction and :math:`\delta` is the margin of the scenario's efficacy rule; differences
     within 1e-9 of the largest value count as equal. Where a truth changes while the trial enrols, :math:`\theta_a` is
-    its average over the enrolment days of the largest sample, taken over some 400,000 reference patients that are the
-    same for every seed of the run.
+    its average over the enrolment days of the largest sample (those before enrolment closes), taken over some 400,000
+    reference patients that are the same for every seed of the run.
     """
     return _true_state(_Case(scenario, truth))
 
@@ -107,11 +109,11 @@ def _true_state(case: _Case) -> TrueState:
     values = scenario.truth(truth).of(scenario.endpoint_name)
     changes = any(isinstance(course, dict) for course in values.values())
     cohort = _reference(scenario, REFERENCE_PATIENTS // scenario.population.patients if changes else 1)
-    oriented = np.broadcast_to(endpoint.true_means(cohort, arms, values), (len(arms),))
+    oriented = np.broadcast_to(endpoint.true_means(_in_time(cohort, scenario), arms, values), (len(arms),))
     gain = oriented - oriented[control]
     margin = scenario.designs()[ADAPTIVE].efficacy_margin
     rounding = ROUNDING * max(float(np.abs(oriented).max()), abs(margin))
-    last = cohort.enrolled_at[:, -1].mean() / DAYS_PER_MONTH
+    last = min(cohort.enrolled_at[:, -1].mean(), scenario.population.closes_at) / DAYS_PER_MONTH
     return TrueState(
         arms=arms,
         control=control,
@@ -121,9 +123,18 @@ def _true_state(case: _Case) -> TrueState:
         is_best=oriented >= oriented.max() - rounding,
         is_worst=oriented <= oriented.min() + rounding,
         reference_month=float(np.rint(last + endpoint.assessed_at_month)),
+        may_close=scenario.population.closes_at_month is not None,
     )
 
 
 def _reference(scenario: Scenario, trials: int) -> Cohort:
     """Return the patients over whom true values are averaged; one trial is enough where none changes with time."""
     return scenario.population.draw(REFERENCE_SEED, 0, max(trials, 1), scenario.endpoints)
+
+
+def _in_time(cohort: Cohort, scenario: Scenario) -> Cohort:
+    """Return the patients who come before enrolment closes, as one trial: only their days matter for true values."""
+    in_time = cohort.enrolled_at <= scenario.population.closes_at
+    if in_time.all() or not in_time.any():
+        return cohort
+    return cohort._replace(enrolled_at=cohort.enrolled_at[in_time][None])

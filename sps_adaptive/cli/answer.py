@@ -157,14 +157,15 @@ def _certified(results: Answer, figures: Figures, *, full: bool) -> Table | str:
 
 
 def _patients(results: Answer, figures: Figures) -> Table:
-    arms = results.scenario.arm_names
+    arms, closes = results.scenario.arm_names, results.scenario.population.closes_at_month
     made = Table(
         "Patients",
         ["truth", "design"],
-        ["enrolled", "SD", "5-95%", *arms, "best arm, %", "wrong way, %"],
+        ["enrolled", "SD", "5-95%", *arms, "best arm, %", "wrong way, %", *([] if closes is None else ["closed, %"])],
         "Mean, standard deviation, and 5% to 95% quantiles of the number enrolled; means by arm. Best arm: mean share "
         "of patients on the truly best arm. Wrong way: % of trials with more patients on the worst arm than on the "
-        "best, by over a tenth of the largest size.",
+        "best, by over a tenth of the largest size."
+        + ("" if closes is None else f" Closed: % of trials in which enrolment closes in month {closes:g}, not full."),
     )
     for get in _rows(results, figures):
         made.add(
@@ -176,6 +177,7 @@ def _patients(results: Answer, figures: Figures) -> Table:
             *(plain(get("patients", arm), 1) for arm in arms),
             percent(get("share_on_best")),
             percent(get("wrong_direction")),
+            *([] if closes is None else [percent(get("accrual_closed"))]),
         )
     return made
 
@@ -261,9 +263,11 @@ def _calendar(results: Answer, figures: Figures) -> Table:
 
 
 def _without_months(results: Answer, figures: Figures) -> str:
-    """Return what is said of months that an exact computation leaves out, as it does where accrual is random."""
+    """Return what is said of months that an exact computation leaves out, as it does where they are random."""
     there = all(figures.get(truth, "adaptive", "duration_months") for truth in results.truths)
-    return "" if there else " -: months depend on the random accrual, and only a simulation tells them."
+    steady = results.scenario.population.accrual.kind == "steady"
+    chance = "how long the pauses are" if steady else "the random accrual"
+    return "" if there else f" -: months depend on {chance}, and only a simulation tells them."
 
 
 def _estimates(results: Answer, figures: Figures) -> Table:

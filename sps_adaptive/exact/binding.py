@@ -97,7 +97,9 @@ def predictive_table(design: Design, plan: Course) -> PredictiveTable:
             if standing not in tables:
                 tables[standing] = predictive(design, plan, standing)
             here = (look.is_open == is_open).all(axis=1)
-            table = tables[standing][look.k]
+            table = tables[standing].get(look.k)
+            if table is None:  # a look that never takes place
+                continue
             in_time = here & (known.sum(axis=1) == table.where.total)  # others are at looks that do not take place
             found[in_time] = table.at(known[in_time], responders[in_time])
         return found

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Outcome
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
 from sps_adaptive.population.steady import Steady
 from sps_adaptive.scenario import ADAPTIVE, Scenario
-from sps_adaptive.schedules import Assessed, Calendar, NoLooks
+from sps_adaptive.schedules import Assessed, Calendar, Events, NoLooks, ScheduleKind, Several
+from sps_adaptive.timeline import undisturbed
 
 if TYPE_CHECKING:
     from sps_adaptive.contracts import Design
@@ -83,40 +84,88 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
         found.append(
             f"it has {scenario.population.patients:,} patients: weights of more than {MOST_PATIENTS:,} overflow"
         )
-    looks, accrual = scenario.looks, scenario.population.accrual
-    if isinstance(looks, NoLooks) or found:
+    if closing := _about_closing(scenario):
+        found.append(closing)
+    if isinstance(scenario.looks, NoLooks) or found:
         return found
-    immediate = scenario.endpoint.assessed_at_month == 0
-    if not immediate and scenario.allocation.counts_enrolled:
+    nobody_pending = scenario.endpoint.assessed_at_month == 0 or (
+        scenario.looks.pause == "until_assessed" and missing_probability(scenario) == 0
+    )
+    if not nobody_pending and scenario.allocation.counts_enrolled:
         found.append(
             f"{scenario.allocation.kind} allocation depends on the patients enrolled on each arm, and at a look some "
             "of them are pending"
         )
+    found += _about_looks(scenario, scenario.looks)
+    return found
+
+
+def _about_closing(scenario: Scenario) -> str:
+    """Return why it is not certain that everybody is enrolled before enrolment closes; empty if it is."""
+    population = scenario.population
+    if population.closes_at_month is None:
+        return ""
+    closes = f"enrolment closes in month {population.closes_at_month:g}"
+    if not isinstance(population.accrual, Steady):
+        return f"with {population.accrual.kind} accrual the number of patients by the time {closes} is random"
+    fixed = int((_cohort(scenario).enrolled_at <= population.closes_at).sum())
+    if fixed < population.patients:
+        return (
+            f"{closes}, when {fixed} of {population.patients} patients have come (with patients: {fixed} it can be "
+            "computed)"
+        )
+    if _pauses(scenario):
+        return f"{closes}, and pauses may keep patients from coming before (leave one of the two out)"
+    return ""
+
+
+def _about_looks(scenario: Scenario, looks: ScheduleKind) -> list[str]:
+    """Return why it is left to chance how many are enrolled and assessed at each look; empty if it is certain."""
+    assert not isinstance(looks, NoLooks)
+    immediate, lost = scenario.endpoint.assessed_at_month == 0, missing_probability(scenario) > 0
+    accrual, window = scenario.population.accrual, scenario.endpoint.window_months
+    members = looks.of if isinstance(looks, Several) else [looks]
+    by_calendar = looks.minimum_months is not None or any(isinstance(each, Calendar) for each in members)
+    by_outcome = looks.minimum_assessed is not None or any(isinstance(each, Assessed) for each in members)
+    everybody = looks.pause == "until_assessed"
+    if any(isinstance(each, Events) for each in members):
+        return ["how many are enrolled and known at a look at the n-th event is random"]
+    if everybody and not by_calendar and not by_outcome:
+        return []  # everybody enrolled is settled at each look, however long that takes
     random = not isinstance(accrual, Steady)
-    if random and isinstance(looks, Calendar):
-        found.append(f"with {accrual.kind} accrual the number of patients at a look by the calendar is random")
-    elif random and not immediate:
-        found.append(
+    if random and by_calendar:
+        return [f"with {accrual.kind} accrual the number of patients at a look by the calendar is random"]
+    if random and not immediate:
+        return [
             f"with {accrual.kind} accrual and outcomes that come {scenario.endpoint.assessed_at_month:g} months later, "
             "how many are known at a look is random (accrual: {kind: steady} makes it certain)"
-        )
-    if found or immediate:
-        return found
-    if missing_probability(scenario) > 0 and isinstance(looks, Assessed):
-        found.append(
+        ]
+    if immediate:
+        return []
+    if lost and by_outcome:
+        return [
             "with dropouts, how many are enrolled at the look at the n-th outcome is random (looks: {kind: enrolled} "
             "makes it certain)"
-        )
-    elif scenario.endpoint.window_months and _settled(scenario, 0.0) != _settled(scenario, 1.0):
-        found.append(
+        ]
+    if everybody and (lost or window):
+        return ["how long enrolment pauses is random (without dropouts and with window_months: 0 it is certain)"]
+    if window and (_merges(looks) or _settled(scenario, 0.0) != _settled(scenario, 1.0)):
+        return [
             "patients may be seen just before or just after a look, as their visit window falls (window_months: 0, or "
             "looks at other numbers, make it certain)"
-        )
-    elif missing_probability(scenario) > 0 and any(
-        enrolled == scenario.population.patients for _, enrolled, _, _ in _settled(scenario, 0.5)
-    ):
-        found.append("with dropouts, a look after the last patient may or may not take place")
-    return found
+        ]
+    if lost and any(enrolled == scenario.population.patients for _, enrolled, _, _ in _settled(scenario, 0.5)):
+        return ["with dropouts, a look after the last patient may or may not take place"]
+    return []
+
+
+def _merges(looks: ScheduleKind) -> bool:
+    """Return whether looks may become one: then visits at the ends of their windows do not bound what may happen."""
+    return not isinstance(looks, NoLooks) and looks.merges
+
+
+def _pauses(scenario: Scenario) -> bool:
+    return not isinstance(scenario.looks, NoLooks) and scenario.looks.pause is not None
 
 
 def missing_probability(scenario: Scenario) -> float:
@@ -145,12 +194,16 @@ def course(scenario: Scenario, design: Design | None = None) -> Course:
     The scenario must have passed `reasons_against`.
     """
     design = design or scenario.designs()[ADAPTIVE]
-    steady = isinstance(scenario.population.accrual, Steady)
-    enrolled = tuple((_cohort(scenario).enrolled_at[0] / DAYS_PER_MONTH).tolist()) if steady else None
-    looks = [] if isinstance(design.schedule, NoLooks) else _settled(scenario, 0.5)
+    certain = isinstance(scenario.population.accrual, Steady)
+    looks: list[tuple[int, int, int, float]] = []
+    cohort = _cohort(scenario)
+    if not isinstance(design.schedule, NoLooks):
+        looks, cohort = _calendar(scenario, 0.5)
+        certain = certain and not (_pauses(scenario) and _waits_at_random(scenario))
+    enrolled = tuple((cohort.enrolled_at[0] / DAYS_PER_MONTH).tolist()) if certain else None
     return Course(
         patients=scenario.population.patients,
-        looks=tuple(LookAt(*look) if steady else LookAt(*look[:3], None) for look in looks),
+        looks=tuple(LookAt(*look) if certain else LookAt(*look[:3], None) for look in looks),
         missing=missing_probability(scenario),
         enrolled_month=enrolled,
         months_to_assessment=scenario.endpoint.assessed_at_month,
@@ -166,17 +219,25 @@ def _cohort(scenario: Scenario) -> Cohort:
     return cohort._replace(dropout_at=np.full_like(cohort.dropout_at, np.inf))
 
 
+def _waits_at_random(scenario: Scenario) -> bool:
+    """Return whether a pause lasts until the last of some patients is seen or lost, and that day is random."""
+    until = not isinstance(scenario.looks, NoLooks) and scenario.looks.pause == "until_assessed"
+    return until and (missing_probability(scenario) > 0 or scenario.endpoint.window_months > 0)
+
+
 def _settled(scenario: Scenario, u_visit: float) -> list[tuple[int, int, int, float]]:
     """Return number, enrolled, settled and month of each look, with every visit at this place in its window."""
+    return _calendar(scenario, u_visit)[0]
+
+
+def _calendar(scenario: Scenario, u_visit: float) -> tuple[list[tuple[int, int, int, float]], Cohort]:
+    """Return the same, and the patients on the days on which they come, where enrolment pauses."""
     cohort = _cohort(scenario)
     cohort = cohort._replace(u_visit=np.full_like(cohort.u_visit, u_visit))
-    known_at = scenario.endpoint.known_at(cohort)[:, :, 0, :]
-    outcome, end = Outcome(np.zeros(known_at.shape), known_at), known_at.max()
-    looks, looked = [], -np.inf
-    for index in range(scenario.n_looks):
-        day = float(scenario.looks.day(index, cohort, outcome, np.array([looked]))[0])
-        if looked < day < end:
-            looked = day
-            enrolled, known = int((cohort.enrolled_at[0] <= day).sum()), int((known_at[0, :, 0] <= day).sum())
-            looks.append((index, enrolled, known, day / DAYS_PER_MONTH))
-    return looks
+    known_at = scenario.endpoint.known_at(cohort)
+    looks = []
+    found, end = undisturbed(scenario.looks, cohort, Potential(np.zeros(known_at.shape), known_at))
+    for index, day, came, outcome in found:
+        enrolled, known = int((came.enrolled_at[0] <= day).sum()), int((outcome.known_at[0, :, 0] <= day).sum())
+        looks.append((index, enrolled, known, day / DAYS_PER_MONTH))
+    return looks, end.cohort

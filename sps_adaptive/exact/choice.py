@@ -9,6 +9,8 @@ from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.budget import Budget, Cost, cost, duration, size
 from sps_adaptive.exact.calendar import missing_probability, reasons_against
 from sps_adaptive.scenario import Scenario
+from sps_adaptive.schedules import NoLooks, ScheduleKind, Several
+from sps_adaptive.schedules.counts import AtCounts
 
 AUTO = Budget(bytes=2e9, seconds=60.0)
 """What the engine `auto` may spend before it simulates instead."""
@@ -97,16 +99,29 @@ def with_patients(scenario: Scenario, patients: int) -> Scenario | None:
 
     A series of looks goes on as far as there are patients, and a rule for the final analysis only remains one.
     """
-    counts, looks = getattr(scenario.looks, "counts", None), scenario.looks
-    if counts is not None:
-        at = [count for count in counts(patients) if count < patients]
-        if not at:
-            return None
-        looks = scenario.looks.model_copy(update={"at": at, "first": None, "every": None, "last": None})
+    looks = _looks_before(scenario.looks, patients)
+    if looks is None:
+        return None
     n_looks = looks.n_looks(patients)
     decisions = [_for_looks(rule, scenario.n_looks, n_looks) for rule in scenario.decisions]
     population = scenario.population.model_copy(update={"patients": patients})
     return scenario.model_copy(update={"population": population, "looks": looks, "decisions": decisions})
+
+
+def _looks_before(looks: ScheduleKind, patients: int) -> ScheduleKind | None:
+    """Return the looks that a smaller trial has a place for; None if it has none, and the trial should have some."""
+    if isinstance(looks, NoLooks):
+        return looks
+    if looks.minimum_assessed is not None and looks.minimum_assessed >= patients:
+        return None
+    if isinstance(looks, Several):
+        members = [_looks_before(each, patients) for each in looks.of]
+        left = [each for each in members if each is not None]
+        return looks.model_copy(update={"of": left}) if left else None
+    if isinstance(looks, AtCounts):
+        at = [count for count in looks.counts(patients) if count < patients]
+        return looks.model_copy(update={"at": at, "first": None, "every": None, "last": None}) if at else None
+    return looks
 
 
 def _for_looks(rule: DecisionKind, before: int, after: int) -> DecisionKind:

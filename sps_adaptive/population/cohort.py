@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from sps_adaptive.arrays import normal_quantile
-from sps_adaptive.contracts import Cohort
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
 from sps_adaptive.part import Part
 from sps_adaptive.population import AccrualKind, DropoutKind
 from sps_adaptive.streams import Stream, uniforms
@@ -37,6 +37,14 @@ class Population(Part):
     accrual: AccrualKind
     dropout: DropoutKind | None = None
     """How patients leave before their outcome is assessed; left out: nobody does."""
+    closes_at_month: Annotated[float, Field(gt=0, le=1200)] | None = None
+    """Enrolment closes in this month, whatever the number enrolled; the final analysis follows when everybody has been
+    followed. Left out: enrolment goes on to the last patient."""
+
+    @property
+    def closes_at(self) -> float:
+        """The day on which enrolment closes, inf for never."""
+        return np.inf if self.closes_at_month is None else self.closes_at_month * DAYS_PER_MONTH
 
     def draw(self, seed: int, block: int, replicates: int, endpoints: Mapping[str, Visited]) -> Cohort:
         """Return the patients of one block.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sps_adaptive.arrays import nth_day
+from sps_adaptive.arrays import nth_days
 from sps_adaptive.contracts import Cohort, Outcome
 from sps_adaptive.schedules.counts import AtCounts
 from sps_adaptive.words import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float
 
     from sps_adaptive.contracts import Array
@@ -23,11 +25,11 @@ class Assessed(AtCounts):
 
     kind: Literal["assessed"]
 
-    def words(self, patients: int) -> str:
-        """Return in plain English when the looks are; nothing if there are none."""
+    def when(self, patients: int) -> str:
+        """Return in plain English when looks are due."""
         return f"when {listed(self.counts(patients))} patients have been assessed"
 
-    def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
-        """Return the day of the look, inf where so many outcomes never become known."""
-        count = self.counts(cohort.enrolled_at.shape[1])[index]
-        return nth_day(outcome.known_at[..., -1], count)
+    def due(self, which: Sequence[int], cohort: Cohort, outcome: Outcome) -> Float[Array, "R K"]:
+        """Return the days on which looks fall due, inf where so many outcomes never become known."""
+        counts = self.counts(cohort.enrolled_at.shape[1])
+        return nth_days(outcome.known_at[..., -1], [counts[number] for number in which])

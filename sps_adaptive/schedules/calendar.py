@@ -8,18 +8,18 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Outcome
-from sps_adaptive.part import Part
+from sps_adaptive.schedules.schedule import Month, Place, Schedule
 from sps_adaptive.words import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float
 
     from sps_adaptive.contracts import Array
 
-Month = Annotated[float, Field(gt=0, le=1200)]
 
-
-class Calendar(Part):
+class Calendar(Schedule):
     """A look at the end of stated months, whatever the accrual by then.
 
     Committees meet on such dates. Looks that fall after the last patient's follow-up do not take place. When
@@ -57,19 +57,21 @@ class Calendar(Part):
         beyond = self.last_month + self.every_months / 2**20  # so that rounding cannot lose the last look
         return [float(month) for month in np.arange(self.first_month, beyond, self.every_months)]
 
-    def n_looks(self, patients: int) -> int:
-        """Return the number of looks before the final analysis, if the trial lasts that long."""
+    def n_due(self, patients: int) -> int:
+        """Return how many looks fall due, if the trial lasts that long."""
         return len(self.months())
 
-    def words(self, patients: int) -> str:
-        """Return in plain English when the looks are; nothing if there are none."""
+    def when(self, patients: int) -> str:
+        """Return in plain English when looks are due."""
         return f"at months {listed([f'{month:g}' for month in self.months()])}"
 
-    def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
-        """Return the day of the look, the same in every replicate."""
-        return np.full(len(cohort.enrolled_at), self.months()[index] * DAYS_PER_MONTH)
+    def due(self, which: Sequence[int], cohort: Cohort, outcome: Outcome) -> Float[Array, "R K"]:
+        """Return the days on which looks fall due, the same in every replicate."""
+        months = self.months()
+        days = np.array([months[number] * DAYS_PER_MONTH for number in which])
+        return np.tile(days, (len(cohort.enrolled_at), 1))
 
-    def problems(self, patients: int) -> list[tuple[tuple[str | int, ...], str, str]]:
+    def due_problems(self, patients: int) -> list[Place]:
         """Return looks that cannot be: a series that ends before it begins."""
         if self.first_month and self.last_month and self.last_month < self.first_month:
             return [

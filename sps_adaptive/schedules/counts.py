@@ -1,4 +1,4 @@
-"""Looks at numbers of patients: which numbers (shared by `enrolled` and `assessed`)."""
+"""Looks at numbers: which numbers (shared by `enrolled`, `assessed` and `events`)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from sps_adaptive.part import Part
-
-Count = Annotated[int, Field(ge=1, le=100_000)]
+from sps_adaptive.schedules.schedule import Count, Place, Schedule
 
 
-class AtCounts(Part):
-    """Numbers of patients, as a regular series or as a list."""
+class AtCounts(Schedule):
+    """Numbers of patients, or of events, as a regular series or as a list."""
 
     first: Count | None = None
-    """Number of patients at the first look."""
+    """Number at the first look."""
     every: Count | None = None
-    """Number of patients from one look to the next; left out: one look only."""
+    """How many more from one look to the next; left out: one look only."""
     last: Count | None = None
     """No look after this number; left out: looks go on to the end of enrolment."""
     at: Annotated[list[Count], Field(min_length=1, max_length=1000)] | None = None
@@ -45,24 +43,25 @@ class AtCounts(Part):
         stop = min(patients, (self.last or patients) + 1)
         return list(range(self.first, stop, self.every)) if self.every else [self.first]
 
-    def n_looks(self, patients: int) -> int:
-        """Return the number of looks before the final analysis."""
+    def n_due(self, patients: int) -> int:
+        """Return how many looks may fall due."""
         return len(self.counts(patients))
 
-    def problems(self, patients: int) -> list[tuple[tuple[str | int, ...], str, str]]:
+    def due_problems(self, patients: int) -> list[Place]:
         """Return looks that can never take place, as (path, message, hint)."""
         hint = (
             f"the trial enrols at most {patients} patients, and the final analysis of all of them "
             "takes place without being listed"
         )
-        found: list[tuple[tuple[str | int, ...], str, str]] = []
+        what = "events" if getattr(self, "kind", "") == "events" else "patients"
+        found: list[Place] = []
         if self.first is not None and self.first >= patients:
-            found.append((("first",), f"the first look, at {self.first} patients, comes after the last patient", hint))
+            found.append((("first",), f"the first look, at {self.first} {what}, comes after the last patient", hint))
         if self.first is not None and self.last is not None and self.last < self.first:
             found.append((("last",), "the looks end before the first one", "make last at least first"))
         if self.last is not None and self.last > patients:
-            found.append((("last",), f"looks up to {self.last} patients go on after the last patient", hint))
+            found.append((("last",), f"looks up to {self.last} {what} go on after the last patient", hint))
         for position, count in enumerate(self.at or []):
             if count >= patients:
-                found.append((("at", position), f"a look at {count} patients comes after the last patient", hint))
+                found.append((("at", position), f"a look at {count} {what} comes after the last patient", hint))
         return found

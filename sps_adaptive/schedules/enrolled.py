@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from sps_adaptive.contracts import Cohort, Outcome
 from sps_adaptive.schedules.counts import AtCounts
 from sps_adaptive.words import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jaxtyping import Float
 
     from sps_adaptive.contracts import Array
@@ -22,10 +26,10 @@ class Enrolled(AtCounts):
 
     kind: Literal["enrolled"]
 
-    def words(self, patients: int) -> str:
-        """Return in plain English when the looks are; nothing if there are none."""
+    def when(self, patients: int) -> str:
+        """Return in plain English when looks are due."""
         return f"when {listed(self.counts(patients))} patients have been enrolled"
 
-    def day(self, index: int, cohort: Cohort, outcome: Outcome, after: Float[Array, " R"]) -> Float[Array, " R"]:
-        """Return the day of the look."""
-        return cohort.enrolled_at[:, self.counts(cohort.enrolled_at.shape[1])[index] - 1]
+    def due(self, which: Sequence[int], cohort: Cohort, outcome: Outcome) -> Float[Array, "R K"]:
+        """Return the days on which looks fall due."""
+        return cohort.enrolled_at[:, np.array(self.counts(cohort.enrolled_at.shape[1]))[which] - 1]

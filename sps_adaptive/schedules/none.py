@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sps_adaptive.contracts import Cohort, Outcome
 from sps_adaptive.part import Part
+from sps_adaptive.schedules.schedule import Directed, Place
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -25,6 +26,10 @@ class NoLooks(Part):
         """Return 0."""
         return 0
 
+    def bind(self, endpoint: Directed) -> NoLooks:
+        """Return the schedule itself."""
+        return self
+
     def words(self, patients: int) -> str:
         """Return in plain English when the looks are; nothing if there are none."""
         return ""
@@ -33,6 +38,10 @@ class NoLooks(Part):
         """Never called."""
         raise IndexError("a fixed design has no looks")
 
-    def problems(self, patients: int) -> list[tuple[tuple[str | int, ...], str, str]]:
+    def analysed(self, due: Float[Array, " R"], cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
+        """Never called."""
+        raise IndexError("a fixed design has no looks")
+
+    def problems(self, patients: int) -> list[Place]:
         """Return nothing: no look can be wrong."""
         return []

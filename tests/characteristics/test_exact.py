@@ -57,6 +57,25 @@ CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
         (20, (0.3, 0.5, 0.6), {"kind": "none"}, {"kind": "equal"}, [EFFICACY]),
         {"month": 6, "lost": 0.2, "accrual": {"kind": "poisson", "patients_per_month": 2}},
     ),
+    "pauses, losses": (
+        (16, (0.3, 0.5), looks(5, 5) | {"pause": {"months": 1.5}, "minimum_months": 6.5}, TS, [EFFICACY, FUTILITY]),
+        {"month": 4, "lost": 0.2},
+    ),
+    "pauses until everybody is assessed": (
+        (24, (0.3, 0.5), looks(8, 5) | {"pause": "until_assessed"}, TS, [EFFICACY, FUTILITY]), {"month": 4},
+    ),
+    "pauses until everybody is assessed, random accrual": (
+        (24, (0.3, 0.5), looks(8, 5) | {"pause": "until_assessed"}, TS, [EFFICACY, FUTILITY]),
+        {"month": 4, "lost": 0.2, "accrual": {"kind": "poisson", "patients_per_month": 2}},
+    ),
+    "looks for several reasons": (
+        (
+            24, (0.3, 0.5),
+            {"kind": "several", "of": [looks(8, 5), {"kind": "calendar", "at_months": [9.5, 13]}], "most": 4},
+            TS, [EFFICACY, FUTILITY],
+        ),
+        {"month": 3},
+    ),
     "a margin, a calendar, visit windows": (
         (
             22, (0.3, 0.5), {"kind": "calendar", "at_months": [9.5, 14.5, 21.5]}, TS,

@@ -115,3 +115,24 @@ def test_the_winner_is_overestimated(simulated):
     for rows in (by_design["nothing works", "adaptive"], by_design["nothing works", "fixed"]):
         for arm in scenario.arm_names[1:]:
             assert sign * estimate(rows, "bias_if_claimed", arm) > sign * estimate(rows, "bias", arm)
+
+
+def test_how_often_enrolment_closes_before_the_last_patient():
+    """By hand, from the tables: no stop, and fewer than all. Patients still come until the month in which it closes."""
+    whole = load_scenario(SCENARIOS / "ivig.yaml")
+    patients = whole.population.patients
+    population = whole.population.model_copy(update={"closes_at_month": 66.0})
+    scenario, truth = whole.model_copy(update={"population": population}), "ivig as expected"
+    tables = simulate_block(scenario, truth, 0)
+    rows = summarise(scenario, [(truth, block_sums(scenario, truth, tables, BLOCK_SIZE))])
+    assert "accrual_closed" not in set(summarise(whole, [(truth, block_sums(whole, truth, tables, BLOCK_SIZE))]).metric)
+    trials = tables["trials"]
+    for code, design in enumerate(("adaptive", "fixed")):
+        here = trials["design"] == code
+        short = (trials["stop_look"] == 0) & (trials["n_enrolled"] < patients) & here
+        (found,) = rows[(rows.design == design) & (rows.metric == "accrual_closed")].estimate
+        assert found == pytest.approx(short[here].mean())
+        assert 0.05 < found < 0.95
+        assert (trials["duration_months"][short] >= 66).all()
+        assert (trials["duration_months"][here] <= 66 + 6.5 + 1e-9).all()
+        assert trials["n_enrolled"][here].max() == patients

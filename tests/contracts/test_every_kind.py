@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -93,6 +94,16 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "calendar"): [{"first_month": 6, "every_months": 6, "last_month": 18}, {"at_months": [5, 20]}],
+    ("looks", "events"): [{"first": 2, "every": 3}, {"at": [2, 9], "minimum_assessed": 8, "pause": {"months": 3}}],
+    ("looks", "several"): [
+        {"of": [{"kind": "enrolled", "at": [5, 20]}, {"kind": "calendar", "at_months": [5, 20]}]},
+        {
+            "of": [{"kind": "assessed", "first": 6, "every": 6}, {"kind": "events", "first": 3, "every": 4}],
+            "minimum_months": 9,
+            "most": 4,
+            "pause": "until_assessed",
+        },
+    ],
     ("looks", "none"): [{}],
     ("allocation", "equal"): [{}, {"realisation": "independent"}],
     ("allocation", "fixed"): [{"ratio": {"a": 2, "b": 1, "c": 1}}, {"ratio": {"a": 1, "b": 1, "c": 1}, "block": 3}],
@@ -425,10 +436,12 @@ def test_schedule(part):
     cohort = the_cohort()
     known_at = cohort.enrolled_at + 180
     known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
-    outcome = Outcome(np.zeros((R, N, 1)), known_at)
+    outcome = Outcome(np.random.default_rng(7).random((R, N, 1)) < 0.5, known_at)
     number = part.n_looks(N)
     assert isinstance(number, int) and number == part.n_looks(N)
     assert part.problems(N) == []
+    part = part.bind(SimpleNamespace(better="higher"))
+    assert part.n_looks(N) == number and part.words(N) == part.words(N)
     before = np.full(R, -np.inf)
     for index in range(number):
         day = holds(part.day, index, cohort, outcome, before)
@@ -437,7 +450,12 @@ def test_schedule(part):
         for piece in PIECES:
             some = part.day(index, rows(cohort, piece), split(outcome, piece), before[piece])
             assert same(some, np.ascontiguousarray(day[piece]))
-        before = day
+        analysed = holds(part.analysed, day, cohort, outcome)
+        assert (analysed >= day).all() and (np.isfinite(analysed) == np.isfinite(day)).all()
+        for piece in PIECES:
+            some = part.analysed(day[piece], rows(cohort, piece), split(outcome, piece))
+            assert same(np.ascontiguousarray(some), np.ascontiguousarray(analysed[piece]))
+        before = analysed
 
 
 # ------------------------------------------------------------------------------------------- allocation

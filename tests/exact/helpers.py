@@ -402,7 +402,7 @@ def enumerated(case: Scenario) -> Figures:
 
 def _figures_of(trial: simulator.Trial, plan: Plan) -> Figures:
     final, patients = trial.final, float(len([arm for arm in trial.arm if arm >= 0]))
-    took_place, known = np.zeros((2, len(plan.looks)))
+    took_place, known = np.zeros((2, plan.n_looks))
     for seen in trial.looks:
         took_place[seen.number - 1], known[seen.number - 1] = 1.0, seen.n_known
     enrolled = np.array(final.arm_enrolled, float)
@@ -419,7 +419,7 @@ def _figures_of(trial: simulator.Trial, plan: Plan) -> Figures:
         "responders": np.array(final.arm_total),
         "estimate": np.array(final.estimate),
         "outcome": np.eye(len(OUTCOMES))[OUTCOMES.index(trial.outcome)],
-        "stop look": np.eye(len(plan.looks) + 1)[trial.stop_look],
+        "stop look": np.eye(plan.n_looks + 1)[trial.stop_look],
         "took place": took_place,
         "known at look": known,
     }

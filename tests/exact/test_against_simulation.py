@@ -149,10 +149,13 @@ def designs() -> tuple[Scenario, ...]:
 
 
 def compare(number: int, blocks: int) -> None:
-    case = designs()[number]
+    agree(designs()[number], blocks, SEED + number)
+
+
+def agree(case: Scenario, blocks: int, seed: int) -> None:
     expected = exact(case)
     assert expected["total"] == pytest.approx(1.0, abs=1e-12)
-    mean, sd, trials = simulated(case, blocks, seed=SEED + number)
+    mean, sd, trials = simulated(case, blocks, seed=seed)
     deviations = standard_errors(case, expected, mean, sd, trials)
     beyond = {name: z.round(1).tolist() for name, z in deviations.items() if (np.abs(z) > STANDARD_ERRORS).any()}
     assert not beyond, f"{beyond} in {case.model_dump_json(exclude_none=True)}"
@@ -221,6 +224,31 @@ def test_designs_in_which_the_control_may_change_or_leave(name):
     assert expected["total"] == pytest.approx(1.0, abs=1e-12)
     deviations = standard_errors(case, expected, *simulated(case, 10, seed=SEED))
     assert all((np.abs(z) <= STANDARD_ERRORS).all() for z in deviations.values()), deviations
+
+
+HELD_UP = [
+    ({"kind": "enrolled", "at": [6, 10], "pause": "until_assessed"}, {"month": 3, "lost": 0.2}),
+    ({"kind": "enrolled", "at": [6, 10], "pause": "until_assessed"},
+     {"month": 3, "accrual": {"kind": "poisson", "patients_per_month": 3}}),
+    ({"kind": "enrolled", "at": [5, 8, 11], "pause": {"months": 1.4}, "minimum_months": 7.5}, {"month": 3}),
+    ({"kind": "several", "of": [{"kind": "assessed", "at": [3, 6, 9]}, {"kind": "calendar", "at_months": [5, 10]}],
+      "most": 3}, {"month": 2.5}),
+    ({"kind": "several", "of": [{"kind": "enrolled", "at": [4, 8]}, {"kind": "assessed", "at": [4, 7, 10]}],
+      "minimum_assessed": 5}, {"accrual": {"kind": "poisson", "patients_per_month": 3}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("looks", "more"), HELD_UP)
+def test_looks_that_wait_and_pauses(looks, more):
+    rules = [
+        {"kind": "efficacy", "probability": 0.9, "from_look": 2},
+        {"kind": "efficacy", "probability": 0.97},
+        {"kind": "futility", "probability": 0.2},
+    ]
+    rule = {"kind": "thompson", "power": 1, "floor": 0.2}
+    case = scenario(12, [0.3, 0.6], looks, rule, rules, **more)
+    assert reasons_against(case) == []
+    agree(case, 20, SEED)
 
 
 @pytest.mark.slow

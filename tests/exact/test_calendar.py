@@ -27,6 +27,14 @@ def trial(looks, patients: int = 16, **more) -> Scenario:
     return scenario(patients, [0.3, 0.5], looks, EQUAL, **more)
 
 
+SEVERAL = {"kind": "several", "of": [ENROLLED, {"kind": "calendar", "at_months": [3, 5, 9.5, 18]}]}
+
+
+def closing(case: Scenario, month: float) -> Scenario:
+    population = case.population.model_copy(update={"closes_at_month": month})
+    return case.model_copy(update={"population": population}).checked()
+
+
 def monthly(patients: float) -> dict:
     return {"kind": "steady", "patients_per_month": patients}
 
@@ -54,6 +62,27 @@ EXACT = {
     ),
     "enrolled, windows that decide nothing": trial(ENROLLED, month=3.5, window=0.45),
     "no look": trial(NONE, month=3, lost=0.2),
+    "several, at once": trial(SEVERAL),
+    "several, pending": trial(SEVERAL, month=3),
+    "several, the first three": trial(SEVERAL | {"most": 3}, month=2.5),
+    "several, assessed and enrolled, sites, at once": trial(
+        {"kind": "several", "of": [ENROLLED, ASSESSED], "minimum_assessed": 6}, accrual=SITES),
+    "held up by outcomes": trial(ENROLLED | {"minimum_assessed": 6}, month=4.5),
+    "held up by the calendar": trial(ASSESSED | {"minimum_months": 9.2}, month=3),
+    "held up by the calendar, dropouts are not asked": trial(ENROLLED | {"minimum_months": 7.5}, month=3),
+    "pauses of two months": trial(ENROLLED | {"pause": {"months": 2}}, month=3),
+    "pauses of half a month, by the calendar": trial(CALENDAR | {"pause": {"months": 0.5}}, month=3),
+    "pauses of half a month, at once": trial(SEVERAL | {"pause": {"months": 0.5}}),
+    "pauses until everybody is assessed": trial(ENROLLED | {"pause": "until_assessed"}, month=3),
+    "pauses by the calendar": trial(CALENDAR | {"pause": "until_assessed", "minimum_assessed": 3}, month=3),
+    "pauses, Poisson": trial(ENROLLED | {"pause": "until_assessed"}, month=3, accrual=POISSON),
+    "pauses, Poisson, windows": trial(ENROLLED | {"pause": "until_assessed"}, month=3, window=1, accrual=POISSON),
+    "pauses, sites, the first two": trial(
+        {"kind": "several", "of": [ENROLLED, {"kind": "enrolled", "at": [6, 8, 14]}], "most": 2,
+         "pause": "until_assessed"}, month=3, accrual=SITES),
+    "pauses, windows": trial(ENROLLED | {"pause": "until_assessed"}, month=3, window=1),
+    "enrolment closes after the last patient": closing(trial(ENROLLED, month=3), 16),
+    "enrolment closes after the last patient, no look": closing(trial(NONE, month=3, lost=0.2), 16.5),
 }  # fmt: skip
 
 
@@ -74,9 +103,10 @@ def test_every_simulated_trial_has_the_looks_of_the_course(case):
                 np.testing.assert_allclose(look.day / DAYS_PER_MONTH, held[k].month, rtol=1e-12)
     assert when.patients == case.population.patients
     assert when.n_looks == len(held)
-    if case.population.accrual.kind == "steady":
-        np.testing.assert_allclose(cohort.enrolled_at / DAYS_PER_MONTH, [when.enrolled_month] * 40, rtol=1e-12)
+    if when.enrolled_month is not None:
+        np.testing.assert_allclose(record.cohort.enrolled_at / DAYS_PER_MONTH, [when.enrolled_month] * 40, rtol=1e-12)
     else:
+        assert case.population.accrual.kind != "steady" or (case.looks.pause and case.endpoint.window_months)
         assert when.enrolled_month is None and all(look.month is None for look in when.looks)
 
 
@@ -192,6 +222,25 @@ AGAINST = {
                            "as their visit window falls"),
     "dropouts, after the last patient": (trial(CALENDAR, month=6, lost=0.1),
                                          "a look after the last patient may or may not take place"),
+    "events": (trial({"kind": "events", "at": [3]}), "at the n-th event is random"),
+    "events among others": (trial({"kind": "several", "of": [ENROLLED, {"kind": "events", "at": [3]}]}, month=3),
+                            "at the n-th event is random"),
+    "several, Poisson": (trial(SEVERAL, accrual=POISSON), "with poisson accrual the number of patients at a look by"),
+    "several, dropouts": (trial({"kind": "several", "of": [ENROLLED, ASSESSED]}, month=2, lost=0.1),
+                          "how many are enrolled at the look at the n-th outcome"),
+    "held up, dropouts": (trial(ENROLLED | {"minimum_assessed": 4}, month=2, lost=0.1),
+                          "how many are enrolled at the look at the n-th outcome"),
+    "held up, Poisson": (trial(ENROLLED | {"minimum_months": 4}, accrual=POISSON),
+                         "with poisson accrual the number of patients at a look by the calendar is random"),
+    "pauses, held up, Poisson": (trial(ENROLLED | {"minimum_assessed": 4, "pause": "until_assessed"}, month=2,
+                                       accrual=POISSON), "how many are known at a look is random"),
+    "pauses by the calendar, dropouts": (trial(CALENDAR | {"pause": "until_assessed"}, month=2, lost=0.1),
+                                         "how long enrolment pauses is random"),
+    "pauses by the calendar, windows": (trial(CALENDAR | {"pause": "until_assessed"}, month=2, window=0.1),
+                                        "how long enrolment pauses is random"),
+    "closes, sites": (closing(trial(NONE, accrual=SITES), 60), "by the time enrolment closes in month 60 is random"),
+    "closes early": (closing(trial(NONE), 11.5), "when 11 of 16 patients have come (with patients: 11 it can be"),
+    "closes, pauses": (closing(trial(ENROLLED | {"pause": {"months": 2}}), 18), "pauses may keep patients from coming"),
     "dropouts, on the day of the last patient": (
         trial({"kind": "calendar", "at_months": [16]}, month=6, lost=0.1), "a look after the last patient may or may"),
 }  # fmt: skip

@@ -139,6 +139,27 @@ def test_a_list_of_looks_and_no_looks():
     assert (none.n_looks, none.population.patients) == (0, 30)
 
 
+def test_looks_for_several_reasons():
+    several = {"kind": "several", "of": [looks(8, 4), {"kind": "calendar", "at_months": [9, 15]}], "most": 5}
+    case = scenario(24, (0.3, 0.5), several, TS, [EFFICACY])
+    other = with_patients(case, 13)
+    assert other is not None
+    assert [member.n_due(13) for member in other.looks.of] == [2, 2]
+    assert (case.n_looks, other.n_looks) == (5, 4)
+    assert other.problems() == []
+    other = with_patients(case, 8)  # too small for a look at eight patients; those by the calendar stay
+    assert other is not None
+    assert [member.kind for member in other.looks.of] == ["calendar"]
+    by_number = scenario(24, (0.3, 0.5), {"kind": "several", "of": [looks(8, 4), looks(10, 4)]}, TS, [EFFICACY])
+    assert with_patients(by_number, 8) is None
+
+
+def test_a_trial_too_small_for_a_look_to_wait_so_long():
+    case = scenario(24, (0.3, 0.5), looks(8, 4) | {"minimum_assessed": 10}, TS, [EFFICACY])
+    assert with_patients(case, 11) is not None
+    assert with_patients(case, 10) is None
+
+
 def test_rules_follow_the_looks():
     rules = [
         EFFICACY | {"from_look": 5},  # the final analysis only

@@ -285,6 +285,18 @@ DESIGNS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
           END | {"from_look": 3}]),
         {"better": "lower", "control": 1},
     ),
+    "random accrual, pauses": (
+        (21, (0.3, 0.55), {"kind": "enrolled", "at": [8, 14], "pause": "until_assessed"}, TS | {"block": 3},
+         [{"kind": "predictive", "probability": 0.3}, END | {"from_look": 3}]),
+        {"month": 3, "accrual": {"kind": "poisson", "patients_per_month": 2}},
+    ),
+    "looks that fall together, so that the last ones never take place": (
+        (21, (0.3, 0.55),
+         {"kind": "several",
+          "of": [{"kind": "enrolled", "at": [8, 14]}, {"kind": "calendar", "at_months": [8, 14, 60]}]},
+         TS | {"block": 3}, [{"kind": "predictive", "probability": 0.3}, END | {"from_look": 6}]),
+        {"month": 3},
+    ),
 }  # fmt: skip
 
 

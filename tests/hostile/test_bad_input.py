@@ -127,6 +127,89 @@ ONE_MISTAKE = {
         "",
     ),
     "word for a section": (IVIG, "looks: {", "looks: enrolled #{", "looks:", "a section with a kind (", ""),
+    "no look at most": (IVIG, "every: 12}", "every: 12, most: 0}", "most", "looks.most: must be at least 1, got 0", ""),
+    "a pause of a word": (
+        IVIG,
+        "every: 12}",
+        "every: 12, pause: until_assesed}",
+        "pause",
+        "'until_assessed' or a section with months is needed, got 'until_assesed'",
+        "did you mean 'until_assessed'?",
+    ),
+    "a pause of a number": (IVIG, "every: 12}", "every: 12, pause: 2}", "pause", "a section with months is needed", ""),
+    "a pause of weeks": (IVIG, "every: 12}", "every: 12, pause: {month: 2}}", "pause", "unknown key 'month'", "months"),
+    "a pause where patients change": (
+        IVIG,
+        "every: 12}",
+        "every: 12, pause: {months: 2}}",
+        "pause",
+        "enrolment pauses, and the truth 'early placebo response' changes with the month of enrolment",
+        "leave the pause out",
+    ),
+    "waiting for everybody": (
+        IVIG,
+        "every: 12}",
+        "every: 12, minimum_assessed: 72}",
+        "minimum_assessed",
+        "no look before 72 patients have been assessed",
+        "give a smaller number",
+    ),
+    "more events than patients": (
+        IVIG,
+        "{kind: enrolled, first: 24, every: 12}",
+        "{kind: events, at: [20, 72]}",
+        "events",
+        "looks.at.1: a look at 72 events comes after the last patient",
+        "at most 72 patients",
+    ),
+    "events of a score": (
+        STIFFNESS,
+        "looks: {kind: assessed, ",
+        "looks: {kind: events, ",
+        "looks:",
+        "a continuous endpoint has no events to count",
+        "numbers enrolled or assessed",
+    ),
+    "several within several": (
+        IVIG,
+        "{kind: enrolled, first: 24, every: 12}",
+        "{kind: several, of: [{kind: enrolled, at: [24]}, {kind: several, of: []}]}",
+        "several",
+        "looks.of.1: kind 'several' is not known",
+        "one of: assessed, calendar, enrolled, events",
+    ),
+    "several of one": (
+        IVIG,
+        "{kind: enrolled, first: 24, every: 12}",
+        "{kind: several, of: [{kind: enrolled, at: [24]}]}",
+        "several",
+        "looks.of: 2 or more entries are needed, got 1",
+        "",
+    ),
+    "a look beyond the end among several": (
+        IVIG,
+        "{kind: enrolled, first: 24, every: 12}",
+        "{kind: several, of: [{kind: enrolled, at: [24, 80]}, {kind: calendar, at_months: [12]}]}",
+        "several",
+        "looks.of.0.at.1: a look at 80 patients comes after the last patient",
+        "at most 72 patients",
+    ),
+    "a pause of one among several": (
+        IVIG,
+        "{kind: enrolled, first: 24, every: 12}",
+        "{kind: several, of: [{kind: enrolled, at: [24], most: 1}, {kind: calendar, at_months: [12]}]}",
+        "several",
+        "looks.of.0.most: most is about all looks together",
+        "write most beside of",
+    ),
+    "closed before it opens": (
+        IVIG,
+        "  patients: 72 ",
+        "  closes_at_month: 0.2\n  patients: 72 ",
+        "closes_at_month",
+        "enrolment closes before two patients can be expected, in month 6.33",
+        "give a later month",
+    ),
     "probability over 1": (
         IVIG,
         "0.985",
@@ -579,6 +662,25 @@ def test_every_fault_of_the_design_is_told_at_once():
     with pytest.raises(DesignError) as caught:
         parse_scenario(bad)
     assert [problem.path[-1] for problem in caught.value.problems] == ["first", "floor", "response", "placbo", "ivig"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "message"),
+    [
+        ("{kind: enrolled, at: [24], minimum_months: 30}", "no look before month 30, and enrolment closes in month 30"),
+        ("{kind: calendar, at_months: [20, 50]}", "a look in month 50, and everybody has been followed by month 36.5"),
+        ("{kind: calendar, first_month: 6, every_months: 6, last_month: 60}", "a look in month 42, and everybody has"),
+    ],
+)
+def test_looks_that_do_not_go_with_the_end_of_enrolment(looks, message):
+    bad = changed(
+        IVIG,
+        ("  patients: 72 ", "  closes_at_month: 30\n  patients: 72 "),
+        ("{kind: enrolled, first: 24, every: 12}", looks),
+    )
+    (problem,) = problems_of(bad)
+    assert message in problem.text("file.yaml")
+    assert problem.line == line_of(bad, "looks:")
 
 
 def test_one_arm_is_no_trial():

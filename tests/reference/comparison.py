@@ -101,7 +101,7 @@ def _look_differences(case: Case, look: Any, r: int, seen: Seen) -> Iterator[str
     for name in ("day", "n_enrolled", "n_known", "n_pending"):
         if getattr(look, name)[r] != getattr(seen, name):
             yield f"{name}: {getattr(look, name)[r]}, reference {getattr(seen, name)}"
-    is_final = seen.number == len(case.plan.looks) + 1
+    is_final = seen.number == case.plan.n_looks + 1
     if not is_final and STOP_REASONS[look.stop[r]] != seen.stop:
         yield f"stop: {STOP_REASONS[look.stop[r]]}, reference {seen.stop}"
     for name in ("arm_enrolled", "arm_known", "is_open", "is_claimed", "meets_efficacy"):

@@ -264,6 +264,133 @@ truths:
 simulation: {replicates: 100, seed: 22}
 """
 
+DESIGNS["events that harm, held up until enough is known, enrolment closes"] = """
+title: looks at relapses
+arms: {drug: {}, standard: {control: true}, other: {}}
+population:
+  patients: 48
+  closes_at_month: 17
+  accrual: {kind: poisson, patients_per_month: 2.5}
+  dropout: {kind: exponential, proportion: 0.2, by_month: 3}
+endpoints: {relapse: {kind: binary, better: lower, assessed_at_month: 3, window_months: 1}}
+analysis: {relapse: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: events, first: 2, every: 4, minimum_assessed: 12}
+allocation: {kind: thompson, power: 1, floor: 0.1}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.1003}
+  - {kind: efficacy, margin: 0, probability: 0.9703, from_look: 2}
+  - {kind: futility, margin: 0, probability: 0.1003}
+truths:
+  fewer relapses: {relapse: {drug: 0.3, standard: 0.5, other: 0.5}}
+simulation: {replicates: 100, seed: 31}
+"""
+
+DESIGNS["looks for several reasons, enrolment pauses until everybody is assessed"] = """
+title: a committee that meets when it must
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 45
+  accrual: {kind: sites, sites: 4, one_opens_every_months: 1, patients_per_site_month: 0.8}
+  dropout: {kind: exponential, proportion: 0.25, by_month: 4}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 4, window_months: 1}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks:
+  kind: several
+  of:
+    - {kind: enrolled, at: [15, 30, 40]}
+    - {kind: calendar, first_month: 6, every_months: 6, last_month: 48}
+    - {kind: events, at: [9, 20]}
+  pause: until_assessed
+  minimum_months: 6.5
+  most: 6
+allocation: {kind: thompson, power: 0.5, floor: 0.1, control_share: 0.35}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: [0.0503, 0.1003, 0.1003, 0.1503, 0.1503, 0.2003], from_look: 2}
+  - {kind: efficacy, margin: 0, probability: [0.9903, 0.9803, 0.9703, 0.9603, 0.9503, 0.9403, 0.9303]}
+truths:
+  one works: {response: {placebo: 0.3, a: 0.55, b: 0.3}}
+simulation: {replicates: 100, seed: 32}
+"""
+
+DESIGNS["enrolment pauses for two months and closes early, normal outcomes"] = """
+title: pauses of a stated length
+arms: {placebo: {control: true}, a: {}, b: {}}
+population:
+  patients: 40
+  closes_at_month: 15.5
+  accrual: {kind: poisson, patients_per_month: 3}
+  dropout: {kind: exponential, proportion: 0.2, by_month: 3}
+endpoints: {score: {kind: continuous, better: lower, assessed_at_month: 3, window_months: 0.5, sd: 1}}
+analysis: {score: {kind: normal, variance: common, sd: 1, sd_patients: 2, prior: {mean: 0, patients: 0.5}}}
+looks: {kind: assessed, first: 5, every: 6, minimum_assessed: 8, pause: {months: 2}}
+allocation: {kind: thompson, power: 1, floor: 0.15, realisation: quota, block: 6}
+decisions:
+  - {kind: efficacy, margin: 0, probability: 0.9803}
+  - {kind: futility, margin: 0, probability: 0.1003, from_look: 2}
+truths:
+  one works: {score: {placebo: 0, a: -0.7, b: 0}}
+simulation: {replicates: 100, seed: 33}
+"""
+
+DESIGNS["looks by the calendar, the first few of them, immediate outcomes"] = """
+title: steady accrual, dates that coincide
+arms: {placebo: {control: true}, a: {}}
+population:
+  patients: 40
+  closes_at_month: 18
+  accrual: {kind: steady, patients_per_month: 2}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 0}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks:
+  kind: several
+  of:
+    - {kind: calendar, first_month: 3, every_months: 3, last_month: 17.5}
+    - {kind: enrolled, first: 6, every: 6}
+  most: 4
+  pause: {months: 0.75}
+allocation: {kind: equal}
+decisions:
+  - {kind: efficacy, margin: 0, probability: 0.9603, from_look: 2}
+  - {kind: futility, margin: 0, probability: 0.0803}
+truths:
+  modest: {response: {placebo: 0.4, a: 0.6}}
+simulation: {replicates: 100, seed: 34}
+"""
+
+
+def _number(looks: dict, patients: int) -> int:
+    """How many looks may fall due."""
+    if looks["kind"] == "calendar":
+        return len(looks["at_months"])
+    return len(looks["at"]) if "at" in looks else len(range(looks["first"], patients, looks["every"]))
+
+
+def _held_up(
+    draw: random.Random, looks: dict, patients: int, per_month: float, month: float, continuous: bool, drifts: bool
+) -> tuple[dict, int]:
+    """Looks for more than one reason, looks that wait, and pauses; and how many looks there are at most."""
+    members = [looks]
+    if draw.random() < 0.6:
+        kind = draw.choice(["enrolled", "assessed", "calendar", *["events", "events"] * (not continuous)])
+        if kind == "calendar":
+            step = round(draw.uniform(0.1, 0.4) * patients / per_month, 3)
+            members.append({"kind": kind, "at_months": [round(step * (k + 1), 3) for k in range(3)]})
+        else:
+            members.append({"kind": kind, "first": draw.randint(1, 9), "every": draw.randint(3, 9)})
+        if draw.random() < 0.3 and not continuous:
+            members = members[1:]
+    n_looks = sum(_number(member, patients) for member in members)
+    found = {"kind": "several", "of": members} if len(members) > 1 else dict(members[0])
+    if draw.random() < 0.4:
+        found["minimum_assessed"] = draw.randint(1, patients // 2)
+    if draw.random() < 0.3:
+        found["minimum_months"] = round(draw.uniform(0.1, 0.3) * patients / per_month, 3)
+    if draw.random() < 0.3:
+        found["most"] = draw.randint(1, 5)
+    if draw.random() < 0.6 and not drifts:
+        found["pause"] = draw.choice(["until_assessed", {"months": round(draw.uniform(0.1, 1.5) * (month + 0.5), 3)}])
+    return found, min(n_looks, found.get("most", n_looks))
+
 
 DESIGNS["arms promoted to control, as in adaptr"] = """
 title: four treatments in use
@@ -385,12 +512,14 @@ def random_design(seed: int) -> str:
             },
         ]
     )
-    if looks["kind"] == "calendar":
-        n_looks = len(looks["at_months"])
-    elif "at" in looks:
-        n_looks = len(looks["at"])
-    else:
-        n_looks = len(range(looks["first"], patients, looks["every"]))
+    n_looks = _number(looks, patients)
+    if draw.random() < 0.5:
+        drifts = any(isinstance(course, dict) for course in truth.values())
+        looks, n_looks = _held_up(draw, looks, patients, per_month, month, continuous, drifts)
+        if draw.random() < 0.4:
+            closes = draw.uniform(0.4, 1.6) * patients / per_month + 4 / per_month + 2
+            months = [m for each in looks.get("of", [looks]) for m in each.get("at_months", [])]
+            population["closes_at_month"] = round(max(closes, max(months, default=0) - month + 0.1), 3)
     k = len(arms)
     realised = {"realisation": draw.choice(["quota", "quota", "independent"])}
     if draw.random() < 0.5:

@@ -4,8 +4,14 @@ Written from the protocol in words, not from the engine: plain Python, a queue o
 It shares with the engine only what is no decision: the patients (`Cohort`), their potential outcomes
 (`Potential`), and the fields of a scenario.
 
-On one day everything happens in this order: patients are enrolled, outcomes are assessed, patients drop out, and
-then a look may take place. So a look sees all of its day.
+On one day everything happens in this order: patients are enrolled, outcomes are assessed, patients drop out, enrolment
+closes, a look falls due, and then an analysis may take place. So a look sees all of its day.
+
+A look falls due when a number of patients, outcomes or events is reached, or on a date. It is held up until enough
+outcomes are known and the month is late enough. If enrolment pauses for looks, it does so from the day on which the
+look is due to the day of its analysis, and whoever would have come later comes later by as many days. What falls due
+while another look is waiting for its analysis, or on the day of one, is no look of its own. Looks are numbered as they
+take place.
 """
 
 from __future__ import annotations
@@ -23,7 +29,11 @@ VANISHING = 1e-12
 """Weights below this share of the largest count as this share of it."""
 ALMOST_ONE = 1 - 2**-53
 
-ENROLMENT, ASSESSMENT, DROPOUT, LOOK = range(4)
+ENROLMENT, ASSESSMENT, DROPOUT, DUE, ANALYSIS = range(5)
+ANEW, HELD_UP = range(2)
+"""Why a look may be due: a number or a date is reached; what held up an earlier one may be over."""
+MOMENT = 1e-6
+"""Days: what is nearer than this is on one day, whatever rounding makes of it."""
 
 
 # ------------------------------------------------------------------------------------------- the plan
@@ -56,10 +66,8 @@ class Plan:
     patients: int
     n_arms: int
     control: int
-    looks_by: str
-    """enrolled, assessed, calendar or none."""
-    looks: tuple[float, ...]
-    """Numbers of patients, of outcomes, or days."""
+    triggers: tuple[tuple[str, float], ...]
+    """When looks fall due: enrolled, assessed, events and their number, or calendar and the day."""
     allocation: str
     """equal, fixed or thompson."""
     block: int
@@ -72,6 +80,20 @@ class Plan:
     floor: float = 0.0
     ceiling: float = 1.0
     control_share: float | str | None = None
+    minimum_assessed: int = 0
+    minimum_day: float = 0.0
+    most: int = 1_000_000
+    pause: str | float | None = None
+    """None, until_assessed, or days."""
+    closes_at: float = math.inf
+    """Day on which enrolment closes."""
+    event: float = 1.0
+    """The oriented outcome that is an event."""
+
+    @property
+    def n_looks(self) -> int:
+        """Looks that there may be at most."""
+        return min(len(self.triggers), self.most)
 
 
 def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
@@ -97,7 +119,10 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         "n_arms": len(names),
         "control": [arm.control for arm in scenario.arms.values()].index(True),
         "margin": margins[0] if margins else 0.0,
+        "event": 1.0 if scenario.endpoint.better == "higher" else 0.0,
     }
+    if scenario.population.closes_at_month is not None:
+        common["closes_at"] = scenario.population.closes_at_month * DAYS_PER_MONTH
     if design == "fixed":  # equal, permuted blocks of the default length, only a final analysis
         final = [
             Rule(
@@ -112,7 +137,7 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
             for rule in rules
             if rule.kind not in ("drop_arm", "equivalence")
         ]
-        return Plan(looks_by="none", looks=(), allocation="equal", block=2 * len(names), rules=tuple(final), **common)
+        return Plan(triggers=(), allocation="equal", block=2 * len(names), rules=tuple(final), **common)
     given = scenario.allocation
     block = 0
     if given.realisation == "quota":
@@ -127,15 +152,33 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         extra["ratio"] = tuple(given.ratio[name] for name in names)
     if given.kind == "thompson":
         extra = {key: getattr(given, key) for key in ("power", "floor", "ceiling", "control_share")}
+    if scenario.looks.kind != "none":
+        extra |= waiting_of(scenario.looks)
     return Plan(
-        looks_by=scenario.looks.kind,
-        looks=looks_of(scenario.looks, patients),
+        triggers=triggers_of(scenario.looks, patients),
         allocation=given.kind,
         block=block,
         rules=tuple(rules),
         **common,
         **extra,
     )
+
+
+def waiting_of(looks: Any) -> dict[str, Any]:
+    """What holds looks up."""
+    pause = looks.pause
+    return {
+        "minimum_assessed": looks.minimum_assessed or 0,
+        "minimum_day": (looks.minimum_months or 0.0) * DAYS_PER_MONTH,
+        "most": looks.most or 1_000_000,
+        "pause": pause if pause is None or isinstance(pause, str) else pause.months * DAYS_PER_MONTH,
+    }
+
+
+def triggers_of(looks: Any, patients: int) -> tuple[tuple[str, float], ...]:
+    """All that may make a look fall due."""
+    schedules = looks.of if looks.kind == "several" else [looks]
+    return tuple((each.kind, number) for each in schedules for number in looks_of(each, patients))
 
 
 def looks_of(looks: Any, patients: int) -> tuple[float, ...]:
@@ -398,37 +441,60 @@ class _Trial:
         self.last_event = 0.0
         """Day on which the last follow-up ended so far."""
         self.seen: list[Seen] = []
+        self.held_up = False
+        """Whether a look is due and may not take place yet."""
+        self.paused_on: float | None = None
+        """Day on which a look fell due that has not been analysed yet; enrolment pauses."""
+        self.pauses: list[float] = []
+        """Length of each pause so far, in days."""
+        self.looked = -math.inf
+        self.next_comes = math.inf
+        """Day on which the next patient comes, as things stand."""
         self.queue: list[tuple[float, int, int]] = []
         self.control = plan.control
         self.randomiser = Randomiser(plan, patients, probabilities(plan, plan.control, self._open(), None, 0))
 
     def run(self) -> Trial:
-        self._expect(self.patients.enrolled_at[0], ENROLMENT, 0)
-        if self.plan.looks_by == "calendar":
-            for index, day in enumerate(self.plan.looks):
-                self._expect(day, LOOK, index)
+        self._expect_patient(0)
+        for kind, day in self.plan.triggers:
+            if kind == "calendar":
+                self._expect(day, DUE, ANEW)
+        self._expect(self.plan.minimum_day, DUE, HELD_UP)
         while self.queue:
             day, what, which = heapq.heappop(self.queue)
-            (self._enrol, self._assess, self._drop_out, self._look)[what](day, which)
+            (self._enrol, self._assess, self._drop_out, self._due, self._look)[what](day, which)
         return self._final()
+
+    def _expect_patient(self, patient: int) -> None:
+        """The next patient will come, unless there is none or enrolment has closed by then."""
+        if patient < self.plan.patients:
+            self.next_comes = self._later(self.patients.enrolled_at[patient])
+            if self.next_comes <= self.plan.closes_at:
+                self._expect(self.next_comes, ENROLMENT, patient)
+
+    def _later(self, day: float) -> float:
+        """The day that this becomes for somebody who is enrolled after all pauses so far."""
+        for length in self.pauses:
+            day += length
+        return day
 
     def _expect(self, day: float, what: int, which: int) -> None:
         heapq.heappush(self.queue, (day, what, which))
 
     def _enrol(self, day: float, patient: int) -> None:
-        if self.stop != "none":
-            return
+        if self.stop != "none" or self.paused_on is not None or day != self.next_comes or patient != len(self.arm):
+            return  # after a pause the patient is expected anew
         arm = self.randomiser.deal(patient)
         self.arm.append(arm)
         self.pending.add(patient)
         by_arm = self.patients.known_at[patient]
-        known_at, dropout_at = by_arm[arm if len(by_arm) > 1 else 0], self.patients.dropout_at[patient]
+        known_at = self._later(by_arm[arm if len(by_arm) > 1 else 0])
+        dropout_at = self._later(self.patients.dropout_at[patient])
         if math.isfinite(known_at):
             self._expect(known_at, ASSESSMENT, patient)
         if math.isfinite(dropout_at):
             self._expect(dropout_at, DROPOUT, patient)
-        if patient + 1 < self.plan.patients:
-            self._expect(self.patients.enrolled_at[patient + 1], ENROLMENT, patient + 1)
+        self._expect_patient(patient + 1)
         self._count("enrolled", len(self.arm), day)
 
     def _assess(self, day: float, patient: int) -> None:
@@ -438,18 +504,47 @@ class _Trial:
         self.last_event = day
         self.known[patient] = self.patients.value[patient][self.arm[patient]]
         self._count("assessed", len(self.known), day)
+        if self.known[patient] == self.plan.event:
+            self._count("events", sum(value == self.plan.event for value in self.known.values()), day)
+        if len(self.known) == self.plan.minimum_assessed:
+            self._expect(day, DUE, HELD_UP)
+        self._everybody_settled(day)
 
     def _drop_out(self, day: float, patient: int) -> None:
         if patient in self.pending:
             self.pending.remove(patient)
             self.last_event = day
+            self._everybody_settled(day)
 
     def _count(self, what: str, number: int, day: float) -> None:
         """A look is due on the day on which a stated number is reached."""
-        if self.plan.looks_by == what:
-            for index, stated in enumerate(self.plan.looks):
-                if stated == number:
-                    self._expect(day, LOOK, index)
+        if (what, number) in self.plan.triggers:
+            self._expect(day, DUE, ANEW)
+
+    def _due(self, day: float, why: int) -> None:
+        """A look is due: it is held up, or enrolment pauses for it, or it takes place at once."""
+        if why == HELD_UP and not self.held_up:
+            return
+        if self.paused_on is not None or day <= self.looked + MOMENT:
+            return  # one look, not two
+        if len(self.known) < self.plan.minimum_assessed or day < self.plan.minimum_day:
+            self.held_up = True
+            return
+        self.held_up = False
+        if self.stop != "none" or len(self.seen) == self.plan.most:
+            return
+        self.paused_on = day
+        if self.plan.pause is None:
+            self._expect(day, ANALYSIS, 0)
+        elif self.plan.pause == "until_assessed":
+            self._everybody_settled(day)
+        else:
+            self._expect(day + self.plan.pause, ANALYSIS, 0)
+
+    def _everybody_settled(self, day: float) -> None:
+        """The analysis that a pause is for takes place when nobody is pending."""
+        if self.paused_on is not None and self.plan.pause == "until_assessed" and not self.pending:
+            self._expect(day, ANALYSIS, 0)
 
     def _open(self) -> list[int]:
         return [arm for arm, is_open in enumerate(self.open) if is_open]
@@ -464,11 +559,14 @@ class _Trial:
         ]
         return self.fit(known, self.plan.n_arms)
 
-    def _look(self, day: float, index: int) -> None:
-        followed_to_the_end = len(self.arm) == self.plan.patients and not self.pending
-        if self.stop != "none" or followed_to_the_end:
+    def _look(self, day: float, _: int) -> None:
+        paused_on, self.paused_on = self.paused_on, None
+        assert paused_on is not None
+        enrolment_is_over = len(self.arm) == self.plan.patients or day >= self.plan.closes_at
+        if self.stop != "none" or (enrolment_is_over and not self.pending):
             return
-        number = index + 1
+        self.looked = day
+        number = len(self.seen) + 1
         belief = self._analyse()
         was_open = self._open()
         heard: list[tuple[int, int, float, float]] = []
@@ -488,6 +586,9 @@ class _Trial:
         else:
             chances = probabilities(self.plan, self.control, self._open(), belief, len(self.arm))
             self.randomiser.change(chances)
+            if self.plan.pause is not None:
+                self.pauses.append(day - paused_on)
+                self._expect_patient(len(self.arm))
         self.seen.append(self._report(number, day, belief, heard, meets, chances, self._open()))
 
     def _ask(self, number: int, belief: Belief, heard: list[tuple[int, int, float, float]], meets: set[int]) -> bool:
@@ -572,7 +673,9 @@ class _Trial:
     def _final(self) -> Trial:
         stopped = self.stop != "none"
         day = max(self.last_event, self.stop_day) if stopped else self.last_event
-        number = len(self.plan.looks) + 1
+        if not stopped and len(self.arm) < self.plan.patients:  # somebody might still have come
+            day = max(day, self.plan.closes_at)
+        number = self.plan.n_looks + 1
         belief = self._analyse()
         judged = sorted({*(self.open_before_stop if stopped else self._open()), *self.claimed})
         heard: list[tuple[int, int, float, float]] = []
