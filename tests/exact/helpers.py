@@ -15,7 +15,7 @@ import numpy as np
 from sps_adaptive.contracts import DAYS_PER_MONTH
 from sps_adaptive.exact.calendar import course, reasons_against
 from sps_adaptive.exact.posterior import counts
-from sps_adaptive.exact.recursion import Ending, Seen, walk
+from sps_adaptive.exact.recursion import Allocated, Ending, Seen, walk
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario
 from sps_adaptive.tables import OUTCOMES, TrialRecord
 from sps_adaptive.trial import run
@@ -97,7 +97,9 @@ def exact(case: Scenario, smaller: int | None = None) -> Figures:
         }.items()
     }  # fmt: skip
 
-    def watch(seen: Seen) -> None:
+    def watch(seen: Seen | Allocated) -> None:
+        if isinstance(seen, Allocated):
+            return
         p = probability(seen, rates)
         found["took place"][seen.look - 1] += p.sum()
         found["known at look"][seen.look - 1] += p @ counts(seen.batch.rows())[0].sum(axis=1)

@@ -16,7 +16,7 @@ from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.budget import Budget, Cost, _standings, amount, closed_form, cost, cost_of, duration, size
 from sps_adaptive.exact.calendar import course
 from sps_adaptive.exact.layout import compositions, layer
-from sps_adaptive.exact.recursion import Seen, walk
+from sps_adaptive.exact.recursion import Allocated, Seen, walk
 from sps_adaptive.scenario import Scenario
 from tests.exact.helpers import scenario
 
@@ -90,8 +90,9 @@ def test_at_least_the_states_that_are_there(arms, allocation, month):
     design = case.designs()["adaptive"]
     seen: dict[int, int] = {}
 
-    def watch(states: Seen) -> None:
-        seen[states.look] = seen.get(states.look, 0) + states.batch.size
+    def watch(states: Seen | Allocated) -> None:
+        if isinstance(states, Seen):
+            seen[states.look] = seen.get(states.look, 0) + states.batch.size
 
     at_the_end = sum(len(ending.weight) for ending in walk(design, course(case, design), watch))
     counted = sum(seen.values()) + at_the_end
