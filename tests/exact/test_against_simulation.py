@@ -189,6 +189,31 @@ def test_some_random_designs(number):
     compare(number, 10)
 
 
+HELD_UP = [
+    ({"kind": "enrolled", "at": [6, 10], "pause": "until_assessed"}, {"month": 3, "lost": 0.2}),
+    ({"kind": "enrolled", "at": [6, 10], "pause": "until_assessed"},
+     {"month": 3, "accrual": {"kind": "poisson", "patients_per_month": 3}}),
+    ({"kind": "enrolled", "at": [5, 8, 11], "pause": {"months": 1.4}, "minimum_months": 7.5}, {"month": 3}),
+    ({"kind": "several", "of": [{"kind": "assessed", "at": [3, 6, 9]}, {"kind": "calendar", "at_months": [5, 10]}],
+      "most": 3}, {"month": 2.5}),
+    ({"kind": "several", "of": [{"kind": "enrolled", "at": [4, 8]}, {"kind": "assessed", "at": [4, 7, 10]}],
+      "minimum_assessed": 5}, {"accrual": {"kind": "poisson", "patients_per_month": 3}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("looks", "more"), HELD_UP)
+def test_looks_that_wait_and_pauses(looks, more):
+    rules = [
+        {"kind": "efficacy", "probability": 0.9, "from_look": 2},
+        {"kind": "efficacy", "probability": 0.97},
+        {"kind": "futility", "probability": 0.2},
+    ]
+    rule = {"kind": "thompson", "power": 1, "floor": 0.2}
+    case = scenario(12, [0.3, 0.6], looks, rule, rules, **more)
+    assert reasons_against(case) == []
+    agree(case, 20, SEED)
+
+
 CHANGING = {
     "promoted": (
         (18, (0.2, 0.7, 0.6), {"kind": "enrolled", "first": 6, "every": 4}, {"kind": "thompson", "power": 0.5}),
@@ -224,31 +249,6 @@ def test_designs_in_which_the_control_may_change_or_leave(name):
     assert expected["total"] == pytest.approx(1.0, abs=1e-12)
     deviations = standard_errors(case, expected, *simulated(case, 10, seed=SEED))
     assert all((np.abs(z) <= STANDARD_ERRORS).all() for z in deviations.values()), deviations
-
-
-HELD_UP = [
-    ({"kind": "enrolled", "at": [6, 10], "pause": "until_assessed"}, {"month": 3, "lost": 0.2}),
-    ({"kind": "enrolled", "at": [6, 10], "pause": "until_assessed"},
-     {"month": 3, "accrual": {"kind": "poisson", "patients_per_month": 3}}),
-    ({"kind": "enrolled", "at": [5, 8, 11], "pause": {"months": 1.4}, "minimum_months": 7.5}, {"month": 3}),
-    ({"kind": "several", "of": [{"kind": "assessed", "at": [3, 6, 9]}, {"kind": "calendar", "at_months": [5, 10]}],
-      "most": 3}, {"month": 2.5}),
-    ({"kind": "several", "of": [{"kind": "enrolled", "at": [4, 8]}, {"kind": "assessed", "at": [4, 7, 10]}],
-      "minimum_assessed": 5}, {"accrual": {"kind": "poisson", "patients_per_month": 3}}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("looks", "more"), HELD_UP)
-def test_looks_that_wait_and_pauses(looks, more):
-    rules = [
-        {"kind": "efficacy", "probability": 0.9, "from_look": 2},
-        {"kind": "efficacy", "probability": 0.97},
-        {"kind": "futility", "probability": 0.2},
-    ]
-    rule = {"kind": "thompson", "power": 1, "floor": 0.2}
-    case = scenario(12, [0.3, 0.6], looks, rule, rules, **more)
-    assert reasons_against(case) == []
-    agree(case, 20, SEED)
 
 
 @pytest.mark.slow
