@@ -86,7 +86,7 @@ class Span(NamedTuple):
 
 
 class Spans(NamedTuple):
-    """From which patient to which each arm may be dealt, if no rule closes it."""
+    """From which patient to which each arm may be dealt, as the protocol and the rules so far have it."""
 
     begin: Int[Array, "R A"]
     """Position of the first patient, from 0; as many as there are patients for an arm that does not open."""

@@ -9,7 +9,7 @@ import numpy as np
 from sps_adaptive.contracts import Cohort, Spans
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Int
+    from jaxtyping import Bool, Float, Int
 
     from sps_adaptive.contracts import Array, Span
 
@@ -41,7 +41,7 @@ def spans(span: tuple[Span, ...], cohort: Cohort, dropped: Int[Array, "R A"]) ->
             end[:, arm] = (cohort.enrolled_at < own.closes_on).sum(axis=1)
         if own.closes_after is not None:
             end[:, arm] = dropped[:, own.closes_after]
-    return Spans(np.minimum(begin, patients), end)
+    return Spans(np.minimum(begin, patients), np.minimum(end, dropped))
 
 
 def takes(span: Spans, patient: Int[Array, " R"]) -> Bool[Array, "R A"]:
@@ -51,22 +51,42 @@ def takes(span: Spans, patient: Int[Array, " R"]) -> Bool[Array, "R A"]:
 
 def has_opened(span: Spans, n_enrolled: Int[Array, " R"]) -> Bool[Array, "R A"]:
     """Return which arms have opened: with so many patients enrolled, one of them at least could be dealt the arm."""
-    return span.begin < n_enrolled[:, None]
+    return span.begin < np.minimum(n_enrolled[:, None], span.end)
 
 
 def is_coming(
-    span: Spans, protocol: tuple[Span, ...], n_enrolled: Int[Array, " R"], patients: int
+    span: Spans,
+    protocol: tuple[Span, ...],
+    n_enrolled: Int[Array, " R"],
+    day: Float[Array, " R"],
+    enrolling: Bool[Array, " R"],
 ) -> Bool[Array, "R A"]:
-    """Return which arms have not opened yet and still may."""
-    waits = np.array([own.opens_after is not None for own in protocol])
-    may_open = waits | (span.begin < np.minimum(span.end, patients))
-    return ~has_opened(span, n_enrolled) & may_open & (n_enrolled < patients)[:, None]
+    """Return which arms have not opened yet and still may, as far as can be known on a day.
+
+    Parameters
+    ----------
+    enrolling
+        Whether more patients may come.
+    """
+    over = span.end <= n_enrolled[:, None]
+    for arm, own in enumerate(protocol):
+        if own.closes_on is not None:  # who comes before that day is not known yet
+            over[:, arm] = own.closes_on <= day
+    return ~has_opened(span, n_enrolled) & ~over & enrolling[:, None]
 
 
-def changes(span: Spans, start: Int[Array, " R"], patients: int) -> Int[Array, "R C"]:
-    """Return the positions after `start` at which an arm opens or closes, in order; `patients` fills the rows."""
+def changes(
+    span: Spans, start: Int[Array, " R"], is_open: Bool[Array, "R A"], patients: int
+) -> Int[Array, "R C"]:
+    """Return the positions after `start` at which an open arm begins or ends to be there, in order.
+
+    The rows are filled with `patients`.
+    """
     at = np.concatenate([span.begin, span.end], axis=1)
     at = np.where((at > start[:, None]) & (at < patients), at, patients)
+    for column in at.T:
+        other = is_open & (takes(span, column) != takes(span, column - 1))
+        column[~other.any(axis=1)] = patients
     at = np.sort(at, axis=1)
     at[:, 1:][at[:, 1:] == at[:, :-1]] = patients  # each position once
     at = np.sort(at, axis=1)

@@ -521,6 +521,50 @@ class Scenario(Part):
                         yield ("arms", name, "closes", unit), f"'{name}' closes before it opens", "make it close later"
         if not any(arm.opens is None for arm in self.arms.values() if not arm.control):
             yield ("arms",), "no arm but the control is there when the trial opens", "let one open at once"
+        yield from self._never_opened()
+        yield from self._left_without_arms()
+
+    def _never_opened(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Yield arms that cannot open: too late, or each waits for the other."""
+        over = self.population.closes_at_month
+        waits = {name: arm.opens.when_closed for name, arm in self.arms.items() if arm.opens and arm.opens.when_closed}
+        for name, arm in self.arms.items():
+            month = arm.opens.month if arm.opens else None
+            if over is not None and month is not None and month >= over:
+                yield (
+                    ("arms", name, "opens", "month"),
+                    f"'{name}' opens in month {month:g}, and enrolment closes in month {over:g}",
+                    "let it open earlier, or let enrolment close later",
+                )
+            chain = [name]
+            while (following := waits.get(chain[-1])) is not None and following not in chain:
+                chain.append(following)
+            if following == name and len(chain) > 1:
+                yield (
+                    ("arms", name, "opens", "when_closed"),
+                    f"'{name}' waits for '{waits[name]}', which can close only after '{name}' has",
+                    "let one of them open by itself",
+                )
+
+    def _left_without_arms(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Yield moments that could leave patients without any arm, because a rule may close the control."""
+        promotes = any(isinstance(rule, Promote) for _, rule in self.rules())
+        closes_control = any(getattr(rule, "control_too", False) for _, rule in self.rules())
+        for name, arm in self.arms.items():
+            if closes_control and (arm.opens or arm.closes):
+                key = "opens" if arm.opens else "closes"
+                yield (
+                    ("arms", name, key),
+                    f"not all arms are there throughout, and a rule may close the control: '{name}' {key}, and there "
+                    "could be times without any arm",
+                    "leave out control_too, or let all arms open at once",
+                )
+            elif promotes and arm.closes:
+                yield (
+                    ("arms", name, "closes"),
+                    f"'{name}' closes, and a rule may make it the control: there could be times without a control",
+                    f"leave out the rule, or closes of '{name}'",
+                )
 
     def _name_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         for section in ("arms", "endpoints", "truths"):

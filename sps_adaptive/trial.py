@@ -94,8 +94,9 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         look = look_at(design, index, snapshot, state.is_open, state.is_claimed, design.model.fit(snapshot))
         decision = decide(design, look, state.is_claimed, state.control)
         state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
+        there = taking(design, cohort, state, snapshot.n_enrolled)
         records.append(
-            record(design, look, snapshot, decision, state, allocation, takes_place, decision.claim, final=False)
+            record(design, look, snapshot, decision, state, there, allocation, takes_place, decision.claim, final=False)
         )
     return final_analysis(design, cohort, potential, state, records)
 
@@ -142,16 +143,20 @@ def deal_onwards(
     Returns
     -------
     tuple
-        The list, and the probabilities for the patient at `start`.
+        The list, and the probabilities for the patient at `start`; for the last patient, if all are enrolled.
     """
     open_to = spans_of(design, cohort, dropped)
     if open_to is None:
         probabilities = allocation(is_open)
         return deal_from(design, cohort, dealt, start, probabilities), probabilities
-    probabilities = allocation(is_open & takes(open_to, start))
+
+    def there(at: Int[Array, " R"]) -> Bool[Array, "R A"]:
+        return is_open & takes(open_to, np.minimum(at, design.patients - 1))
+
+    probabilities = allocation(there(start))
     dealt = deal_from(design, cohort, dealt, start, probabilities)
-    for at in changes(open_to, start, design.patients).T:
-        dealt = deal_from(design, cohort, dealt, at, allocation(is_open & takes(open_to, at)))
+    for at in changes(open_to, start, is_open, design.patients).T:
+        dealt = deal_from(design, cohort, dealt, at, allocation(there(at)))
     return dealt, probabilities
 
 
@@ -188,7 +193,9 @@ def look_at(
     """Return what the rules may see."""
     coming = None
     if snapshot.spans is not None and design.spans is not None:
-        coming = is_open & is_coming(snapshot.spans, design.spans, snapshot.n_enrolled, design.patients)
+        day, number = snapshot.day, snapshot.n_enrolled
+        enrolling = (number < design.patients) & (day < design.closes_at)
+        coming = is_open & is_coming(snapshot.spans, design.spans, number, day, enrolling)
         is_open = is_open & has_opened(snapshot.spans, snapshot.n_enrolled)
     return Look(
         k=index,
@@ -275,7 +282,10 @@ def final_analysis(
     everywhere = np.ones(replicates, bool)
     no_more = np.zeros(judged.shape)
     nothing = Decision(verdict.stop, verdict.close, verdict.claim, state.control, np.zeros(judged.shape, np.int8))
-    last = record(design, look, snapshot, nothing, state, no_more, everywhere, verdict.claim, final=True)
+    there = taking(design, cohort, state, snapshot.n_enrolled)
+    for number, seen in enumerate(records, start=1):  # a stopped trial ended enrolment at the look
+        there = np.where((state.stop_look == number)[:, None], seen.is_open, there)
+    last = record(design, look, snapshot, nothing, state, there, no_more, everywhere, verdict.claim, final=True)
     best = np.where(state.is_claimed, look.posterior.mean(), -np.inf)
     return TrialRecord(
         looks=(*records, last),
@@ -291,12 +301,25 @@ def final_analysis(
     )
 
 
+def taking(design: Design, cohort: Cohort, state: State, n_enrolled: Int[Array, " R"]) -> Bool[Array, "R A"]:
+    """Return which arms the next patient could be dealt; the last one, if all are enrolled.
+
+    Where enrolment closes before that patient comes: which arms were there on the day on which it closed.
+    """
+    if design.spans is None:
+        return state.is_open
+    cohort = cohort._replace(enrolled_at=np.minimum(cohort.enrolled_at, design.closes_at))
+    span = spans(design.spans, cohort, state.dropped)
+    return state.is_open & takes(span, np.minimum(n_enrolled, design.patients - 1))
+
+
 def record(
     design: Design,
     look: Look,
     snapshot: Snapshot,
     decision: Decision,
     state: State,
+    there: Bool[Array, "R A"],
     allocation: Float[Array, "R A"],
     took_place: Bool[Array, " R"],
     meets_efficacy: Bool[Array, "R A"],
@@ -312,9 +335,6 @@ def record(
         effect = posterior.difference(design.control, LEVEL)
     elif snapshot.spans is not None:  # the control's patients may be others than those of its own mean
         effect[..., 0] = posterior.difference(design.control, LEVEL)[..., 0]
-    takes_patients = state.is_open
-    if snapshot.spans is not None:
-        takes_patients = state.is_open & takes(snapshot.spans, np.minimum(snapshot.n_enrolled, design.patients - 1))
     lower, upper = (endpoint.natural_difference(effect[..., end]) for end in (1, 2))
     better = posterior.prob_better(design.control, design.efficacy_margin)
     return LookRecord(
@@ -324,7 +344,7 @@ def record(
         n_known=snapshot.n_known,
         n_pending=snapshot.n_pending,
         stop=np.where(took_place & (not final), decision.stop, Stop.NO),
-        is_open=takes_patients,
+        is_open=there,
         is_claimed=state.is_claimed,
         meets_efficacy=meets_efficacy,
         is_control=np.arange(len(design.arms)) == state.control[:, None],

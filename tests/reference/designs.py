@@ -635,6 +635,114 @@ simulation: {replicates: 100, seed: 35}
 """
 
 
+DESIGNS["a platform: one arm by month, one in the place of another, dropout, pauses"] = """
+title: arms come and go
+arms:
+  placebo: {control: true}
+  a: {closes: {month: 14}}
+  b: {opens: {month: 5}}
+  c: {opens: {when_closed: a}}
+  d: {opens: {patient: 31}, closes: {when_closed: c}}
+population:
+  patients: 72
+  accrual: {kind: poisson, patients_per_month: 4}
+  dropout: {kind: exponential, proportion: 0.1, by_month: 3}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 2, window_months: 0.5}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}}}
+looks: {kind: enrolled, first: 12, every: 8, pause: until_assessed}
+allocation: {kind: thompson, power: 1, floor: 0.1, control_share: 0.3, burn_in_per_arm: 5}
+decisions:
+  - {kind: drop_arm, margin: 0, probability: 0.2503}
+  - {kind: efficacy, margin: 0, probability: 0.9603, then: close_arm}
+truths:
+  one works: {response: {placebo: 0.3, a: 0.3, b: 0.6, c: 0.2, d: 0.5}}
+simulation: {replicates: 100, seed: 41}
+"""
+
+DESIGNS["a platform with promotion, a common variance, looks by the calendar, drift"] = """
+title: the standard moves on
+arms:
+  a: {}
+  standard: {control: true}
+  b: {opens: {month: 6}}
+  c: {opens: {when_closed: standard}}
+population:
+  patients: 60
+  accrual: {kind: poisson, patients_per_month: 3}
+  closes_at_month: 19
+endpoints: {score: {kind: continuous, better: lower, assessed_at_month: 1, sd: 1}}
+analysis: {score: {kind: normal, variance: common, sd: 1, prior: {mean: 2, patients: 1}}}
+looks: {kind: calendar, at_months: [4, 7, 10, 13, 16]}
+allocation: {kind: thompson, power: 0.5, floor: 0.1, realisation: independent}
+decisions:
+  - {kind: promote, margin: 0, probability: 0.9003}
+  - {kind: drop_arm, margin: 0, probability: 0.1003}
+truths:
+  better and better: {score: {standard: {0: 3, 12: 2}, a: {0: 2.4, 12: 1.5}, b: {0: 2.2, 12: 1.2}, c: 1}}
+simulation: {replicates: 100, seed: 42}
+"""
+
+DESIGNS["a platform whose late arm is compared with all controls, in permuted blocks"] = """
+title: all controls
+arms:
+  placebo: {control: true}
+  a: {closes: {patient: 30}}
+  b: {opens: {patient: 20}}
+population: {patients: 56, accrual: {kind: steady, patients_per_month: 4}}
+endpoints: {response: {kind: binary, better: lower, assessed_at_month: 2}}
+analysis: {response: {kind: beta_binomial, prior: {alpha: 1, beta: 1}, controls: all}}
+looks: {kind: assessed, first: 9, every: 7}
+allocation: {kind: fixed, ratio: {placebo: 2, a: 1, b: 1}, realisation: permuted_block, block: 8}
+decisions:
+  - {kind: futility, margin: 0, probability: 0.1003}
+  - {kind: efficacy, margin: 0, probability: 0.9603}
+truths:
+  fading: {response: {placebo: {0: 0.8, 8: 0.4}, a: {0: 0.7, 8: 0.3}, b: {0: 0.5, 8: 0.2}}}
+simulation: {replicates: 100, seed: 43}
+"""
+
+
+def random_platform(seed: int) -> str:
+    """A drawn design, in half of them with another randomisation list, whose arms open late and close early."""
+    draw = random.Random(20_000 + seed)
+    design = json.loads(random_realisation(seed) if draw.random() < 0.5 else random_design(seed))
+    arms, population = design["arms"], design["population"]
+    patients, accrual = population["patients"], population["accrual"]
+    others = [name for name, arm in arms.items() if "control" not in arm]
+    per_month = accrual.get("patients_per_month") or sum(accrual["patients_per_site_month"])
+    months = min(population.get("closes_at_month", 1e9), 1.2 * patients / per_month)
+    design["decisions"] = [rule for rule in design["decisions"] if not rule.get("control_too")]
+    promotes = any(rule["kind"] == "promote" for rule in design["decisions"])
+    for position, name in enumerate(others):
+        waits = [other for other in others[:position] if other != name]
+        place, kind = draw.random(), draw.choice(["patient", "month", "when_closed", "when_closed"])
+        if position and draw.random() < 0.7:
+            opens = {"patient": 1 + int(place * patients), "month": 1e-3 + round(0.99 * place * months, 3)}
+            kind = kind if kind != "when_closed" or waits else "month"
+            arms[name]["opens"] = {kind: draw.choice(waits) if kind == "when_closed" else opens[kind]}
+        if not promotes and draw.random() < 0.4:
+            later = place + (1 - place) * draw.random()
+            closes = {"patient": 1 + int(later * (patients - 2)), "month": 0.01 + round(later * months, 3)}
+            kind = draw.choice(["patient", "month", "when_closed"])
+            unit = next(iter(arms[name].get("opens", {})), None)
+            if unit == "patient" and kind == "patient":
+                closes["patient"] = max(closes["patient"], min(arms[name]["opens"]["patient"], patients - 1))
+                if arms[name]["opens"]["patient"] > closes["patient"]:
+                    continue
+            arms[name]["closes"] = {
+                kind: draw.choice([other for other in arms if other != name]) if kind == "when_closed" else closes[kind]
+            }
+    if not any(key in arm for arm in arms.values() for key in ("opens", "closes")):
+        arms[others[-1]]["closes" if len(others) == 1 and not promotes else "opens"] = {"patient": patients // 2}
+        if len(others) == 1 and promotes:
+            del arms[others[-1]]["opens"]
+    analysis = design["analysis"]["outcome"]
+    analysis["controls"] = draw.choice(["concurrent", "concurrent", "all"])
+    if design["allocation"]["kind"] == "thompson":
+        design["allocation"] |= draw.choice([{}, {}, {"burn_in_per_arm": draw.randint(1, 9)}, {"burn_in": 15}])
+    return json.dumps(design)
+
+
 def random_realisation(seed: int) -> str:
     """A drawn design with another randomisation list, and covariates that it may balance."""
     draw = random.Random(10_000 + seed)

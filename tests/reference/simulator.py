@@ -12,6 +12,14 @@ outcomes are known and the month is late enough. If enrolment pauses for looks, 
 look is due to the day of its analysis, and whoever would have come later comes later by as many days. What falls due
 while another look is waiting for its analysis, or on the day of one, is no look of its own. Looks are numbered as they
 take place.
+
+An arm may open and close by the protocol: with a patient, at the end of a month, or as soon as a rule closes another
+arm. Whether a patient can get an arm is asked on the day on which the patient comes. Wherever an arm begins or ends to
+be there for patients, the probabilities of the last look are found anew for the arms that are there, and a new
+randomisation list begins. Rules judge arms that have opened, that is, that some patient enrolled could have got, and go
+on to judge those that the protocol has closed. A trial without experimental arms goes on while one is to come: it has
+not opened, the protocol has not closed it, and enrolment goes on. Two arms are compared by the patients who could have
+got either, if controls are to be concurrent: an analysis of its own, of fewer patients.
 """
 
 from __future__ import annotations
@@ -21,6 +29,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import combinations
 from statistics import NormalDist
 from typing import Any, NamedTuple, Protocol
@@ -184,6 +193,17 @@ class Plan:
     """Probability of the arm that minimisation prefers."""
     sharpness: float | None = None
     imbalance: str = "range"
+    burn_in: int = 0
+    """Patients before the probabilities move."""
+    burn_in_per_arm: int = 0
+    """Patients of an arm before it competes."""
+    opens: tuple[tuple[str, float] | None, ...] = ()
+    """By arm, if the protocol opens it late: patient and the number of the first, month and the day, or when_closed
+    and the other arm."""
+    closes: tuple[tuple[str, float] | None, ...] = ()
+    """The same for arms that close early; the patient is the last who can get it."""
+    concurrent: bool = False
+    """Whether arms are compared by the patients who could get either."""
 
 
 def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
@@ -220,6 +240,11 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         extra["ratio"] = tuple(given.ratio[name] for name in names)
     if given.kind == "thompson":
         extra = {key: getattr(given, key) for key in ("power", "floor", "ceiling", "control_share")}
+        extra |= {key: getattr(given, key) or 0 for key in ("burn_in", "burn_in_per_arm")}
+    opens, closes = moments_of(scenario, "opens"), moments_of(scenario, "closes")
+    if any(opens) or any(closes):
+        model = scenario.analysis[next(iter(scenario.endpoints))]
+        extra |= {"opens": opens, "closes": closes, "concurrent": model.controls == "concurrent"}
     if scenario.looks.kind != "none":
         extra |= waiting_of(scenario.looks)
     extra["realisation"] = word
@@ -241,6 +266,22 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         **common,
         **extra,
     )
+
+
+def moments_of(scenario: Any, which: str) -> tuple[tuple[str, float] | None, ...]:
+    """When the protocol opens, or closes, each arm."""
+    names, found = list(scenario.arms), []
+    for arm in scenario.arms.values():
+        moment = getattr(arm, which)
+        if moment is None:
+            found.append(None)
+        elif moment.patient is not None:
+            found.append(("patient", moment.patient))
+        elif moment.month is not None:
+            found.append(("month", moment.month * DAYS_PER_MONTH))
+        else:
+            found.append(("when_closed", names.index(moment.when_closed)))
+    return tuple(found)
 
 
 def waiting_of(looks: Any) -> dict[str, Any]:
@@ -344,6 +385,24 @@ class Belief(Protocol):
     def best(self, among: list[int]) -> dict[int, float]: ...
 
 
+@dataclass
+class Compared:
+    """A belief whose comparisons rest on the patients who could get either arm."""
+
+    whole: Belief
+    among: Callable[[int, int], Belief]
+    """What is believed from the patients who could get either of two arms."""
+
+    def mean(self) -> list[float]:
+        return self.whole.mean()
+
+    def best(self, among: list[int]) -> dict[int, float]:
+        return self.whole.best(among)
+
+    def better(self, arm: int, than: int, by: float) -> float:
+        return self.among(arm, than).better(arm, than, by)
+
+
 Fit = Callable[[list[Known], int], Belief]
 """Known outcomes, in the order of the patients, and the number of arms -> what is believed."""
 
@@ -429,10 +488,13 @@ def projected(weights: dict[int, float], shared: float, floor: float, ceiling: f
 
 
 def probabilities(
-    plan: Plan, control: int, open_arms: list[int], belief: Belief | None, n_enrolled: int
+    plan: Plan, control: int, open_arms: list[int], belief: Belief | None, enrolled: list[int]
 ) -> list[float]:
-    """With which probabilities the next patients are randomised; `belief` None: before the first look."""
-    wanted = wanted_probabilities(plan, control, open_arms, belief, n_enrolled)
+    """With which probabilities the next patients are randomised; `belief` None: before the first look.
+
+    `enrolled` counts the patients of each arm at the last look.
+    """
+    wanted = wanted_probabilities(plan, control, open_arms, belief, enrolled)
     return whole_patients(wanted, plan.block) if plan.realisation == "permuted_block" else wanted
 
 
@@ -456,10 +518,13 @@ def whole_patients(wanted: list[float], block: int) -> list[float]:
 
 
 def wanted_probabilities(
-    plan: Plan, control: int, open_arms: list[int], belief: Belief | None, n_enrolled: int
+    plan: Plan, control: int, open_arms: list[int], belief: Belief | None, enrolled: list[int]
 ) -> list[float]:
     """What the allocation rule asks for, before it is rounded to whole patients."""
-    answer = [0.0] * plan.n_arms
+    answer, n_enrolled = [0.0] * plan.n_arms, sum(enrolled)
+    if len(open_arms) == 1:
+        answer[open_arms[0]] = 1.0
+        return answer
     if plan.allocation == "equal":
         for arm in open_arms:
             answer[arm] = 1 / len(open_arms)
@@ -469,7 +534,8 @@ def wanted_probabilities(
             answer[arm] = plan.ratio[arm] / sum(plan.ratio[a] for a in open_arms)
         return answer
     others = [arm for arm in open_arms if arm != control]
-    if belief is None:
+    if belief is None or n_enrolled < plan.burn_in:
+        belief = None
         weight = dict.fromkeys(open_arms, 1.0)
     else:
         best = dict(belief.best(open_arms))
@@ -489,7 +555,16 @@ def wanted_probabilities(
     if own is not None:
         answer[control] = own
         del weight[control]
-    shares = projected(weight, 1 - (own or 0.0), plan.floor, plan.ceiling)
+    left = 1 - (own or 0.0)
+    if belief is not None:
+        equal = left / len(weight)
+        for arm in [arm for arm in weight if enrolled[arm] < plan.burn_in_per_arm]:
+            answer[arm] = equal  # it does not compete yet
+            left -= equal
+            del weight[arm]
+    if not weight:
+        return answer
+    shares = projected(weight, left, plan.floor, plan.ceiling)
     for arm, share in shares.items():
         answer[arm] = share
     return answer
@@ -655,7 +730,12 @@ class _Trial:
         """Day on which the next patient comes, as things stand."""
         self.queue: list[tuple[float, int, int]] = []
         self.control = plan.control
-        self.randomiser = Randomiser(plan, patients, probabilities(plan, plan.control, self._open(), None, 0))
+        self.could_get: list[list[int]] = []
+        """By patient enrolled: the arms that the patient could be dealt."""
+        self.closed_by_rule: list[int] = []
+        self.last_look: tuple[Belief | None, list[int]] = (None, [0] * plan.n_arms)
+        """What was believed at the last look, and the patients of each arm then."""
+        self.randomiser: Randomiser | None = None
 
     def run(self) -> Trial:
         self._expect_patient(0)
@@ -687,8 +767,15 @@ class _Trial:
     def _enrol(self, day: float, patient: int) -> None:
         if self.stop != "none" or self.paused_on is not None or day != self.next_comes or patient != len(self.arm):
             return  # after a pause the patient is expected anew
+        there = self._there(patient, day)
+        if self.randomiser is None:
+            self.randomiser = Randomiser(self.plan, self.patients, self._chances(there))
+        elif there != self.dealt_from:  # an arm opens or closes, or a look has closed one
+            self.randomiser.change(self._chances(there))
+        self.dealt_from = there
         arm = self.randomiser.deal(patient)
         self.arm.append(arm)
+        self.could_get.append(there)
         self.pending.add(patient)
         by_arm = self.patients.known_at[patient]
         known_at = self._later(by_arm[arm if len(by_arm) > 1 else 0])
@@ -718,6 +805,37 @@ class _Trial:
             self.pending.remove(patient)
             self.last_event = day
             self._everybody_settled(day)
+
+    def _there(self, patient: int, day: float) -> list[int]:
+        """The arms that a patient who comes on a day can get."""
+        return [
+            arm
+            for arm in range(self.plan.n_arms)
+            if self.open[arm] and self._opens(arm, patient, day) and not self._closes(arm, patient, day)
+        ]
+
+    def _opens(self, arm: int, patient: int, day: float) -> bool:
+        """Whether the protocol has opened an arm for a patient who comes on a day."""
+        moment = self.plan.opens[arm] if self.plan.opens else None
+        if moment is None:
+            return True
+        what, when = moment
+        if what == "patient":
+            return patient + 1 >= when
+        return day >= when if what == "month" else when in self.closed_by_rule
+
+    def _closes(self, arm: int, patient: int, day: float) -> bool:
+        """Whether the protocol has closed an arm to a patient who comes on a day."""
+        moment = self.plan.closes[arm] if self.plan.closes else None
+        if moment is None:
+            return False
+        what, when = moment
+        if what == "patient":
+            return patient + 1 > when
+        return day >= when if what == "month" else when in self.closed_by_rule
+
+    def _chances(self, there: list[int]) -> list[float]:
+        return probabilities(self.plan, self.control, there, *self.last_look)
 
     def _count(self, what: str, number: int, day: float) -> None:
         """A look is due on the day on which a stated number is reached."""
@@ -750,7 +868,27 @@ class _Trial:
             self._expect(day, ANALYSIS, 0)
 
     def _open(self) -> list[int]:
-        return [arm for arm, is_open in enumerate(self.open) if is_open]
+        """The arms that have opened, and that no rule has closed."""
+        opened = {arm for there in self.could_get for arm in there}
+        return [arm for arm, is_open in enumerate(self.open) if is_open and arm in opened]
+
+    def _is_coming(self, day: float) -> bool:
+        """Whether an arm that has not opened still may."""
+        if len(self.arm) == self.plan.patients or day >= self.plan.closes_at:
+            return False
+        opened = {arm for there in self.could_get for arm in there}
+        return any(arm not in opened and not self._closes(arm, len(self.arm), day) for arm in range(self.plan.n_arms))
+
+    def _takes_patients(self) -> list[bool]:
+        """For each arm, whether the next patient could get it; if all are enrolled, whether the last one could.
+
+        Where enrolment closes before that patient comes, whether the arm was there on the day on which it closed.
+        """
+        if len(self.arm) == self.plan.patients:
+            return [self.open[arm] and arm in self.could_get[-1] for arm in range(self.plan.n_arms)]
+        patient = len(self.arm)
+        there = self._there(patient, min(self._later(self.patients.enrolled_at[patient]), self.plan.closes_at))
+        return [arm in there for arm in range(self.plan.n_arms)]
 
     def _experimental(self, arms: list[int]) -> list[int]:
         return [arm for arm in arms if arm != self.control]
@@ -760,7 +898,16 @@ class _Trial:
             Known(patient, self.arm[patient], self.known[patient], self.patients.covariate[patient])
             for patient in sorted(self.known)
         ]
-        return self.fit(known, self.plan.n_arms)
+        whole = self.fit(known, self.plan.n_arms)
+        if not self.plan.concurrent:
+            return whole
+
+        @cache
+        def among(arm: int, than: int) -> Belief:
+            either = [one for one in known if {arm, than} <= set(self.could_get[one.patient])]
+            return whole if len(either) == len(known) else self.fit(either, self.plan.n_arms)
+
+        return Compared(whole, among)
 
     def _look(self, day: float, _: int) -> None:
         paused_on, self.paused_on = self.paused_on, None
@@ -771,26 +918,32 @@ class _Trial:
         self.looked = day
         number = len(self.seen) + 1
         belief = self._analyse()
-        was_open = self._open()
+        was_open, is_coming = self._open(), self._is_coming(day)
         heard: list[tuple[int, int, float, float]] = []
         meets: set[int] = set()
         self.reason = "futility"
         while self._ask(number, belief, heard, meets):  # all rules once more, with the new control
             pass
-        if self.stop == "none" and self.control not in self._open() and len(self._open()) == 1:
+        if self.stop == "none" and not is_coming and self.control not in self._open() and len(self._open()) == 1:
             meets |= set(self._open())  # it has outlived the control
             self.claimed += self._open()
             self.stop = "efficacy"
-        if self.stop == "none" and not self._experimental(self._open()):
+        if self.stop == "none" and not is_coming and not self._experimental(self._open()):
             self.stop = "efficacy" if self.claimed else self.reason
+        self.last_look = belief, [self.arm.count(arm) for arm in range(self.plan.n_arms)]
+        if self.plan.pause is not None:
+            self.pauses.append(day - paused_on)
+        self.takes_patients = self._takes_patients()
         chances = [0.0] * self.plan.n_arms
         if self.stop != "none":
             self.stop_look, self.stop_day, self.open_before_stop = number, day, was_open
         else:
-            chances = probabilities(self.plan, self.control, self._open(), belief, len(self.arm))
-            self.randomiser.change(chances)
+            there = [arm for arm, yes in enumerate(self.takes_patients) if yes]
+            chances = self._chances(there)
+            if self.randomiser is not None:
+                self.randomiser.change(chances)
+                self.dealt_from = there
             if self.plan.pause is not None:
-                self.pauses.append(day - paused_on)
                 self._expect_patient(len(self.arm))
         self.seen.append(self._report(number, day, belief, heard, meets, chances, self._open()))
 
@@ -812,6 +965,7 @@ class _Trial:
                     meets.add(winner)
                     self.claimed.append(winner)
                     self.open[self.control] = False
+                    self.closed_by_rule.append(self.control)
                     self.control = winner
                     return True
             elif what.kind in CLAIMING:
@@ -833,6 +987,7 @@ class _Trial:
 
     def _close(self, arm: int, reason: str) -> None:
         self.open[arm] = False
+        self.closed_by_rule.append(arm)
         self.reason = reason
 
     def _final(self) -> Trial:
@@ -870,6 +1025,8 @@ class _Trial:
         mean = belief.mean()
         selected = max(sorted(self.claimed), key=lambda arm: mean[arm]) if self.claimed else -1
         nobody = [0.0] * self.plan.n_arms
+        if not stopped:
+            self.takes_patients = self._takes_patients()
         final = self._report(number, day, belief, heard, would_claim, nobody, judged)
         arms = self.arm + [-1] * (self.plan.patients - len(self.arm))
         decision_day = self.stop_day if stopped else day
@@ -992,7 +1149,7 @@ class _Trial:
                 for arm in arms
             ],
             prob_best=[best.get(arm, 0.0) for arm in arms],
-            is_open=list(self.open),
+            is_open=list(self.takes_patients),
             is_claimed=[arm in self.claimed for arm in arms],
             meets_efficacy=[arm in meets for arm in arms],
             control=self.control,

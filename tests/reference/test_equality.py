@@ -4,7 +4,7 @@ import pytest
 
 from sps_adaptive.tables import OUTCOMES
 from tests.reference import comparison, posterior
-from tests.reference.designs import DESIGNS, random_design, random_realisation
+from tests.reference.designs import DESIGNS, random_design, random_platform, random_realisation
 
 REPLICATES = 60
 DRAWN = 30
@@ -46,6 +46,11 @@ def test_a_drawn_design_with_another_randomisation_list(seed):
     assert_equal(random_realisation(seed), 4)
 
 
+@pytest.mark.parametrize("seed", range(DRAWN))
+def test_a_drawn_design_whose_arms_open_late_and_close_early(seed):
+    assert_equal(random_platform(seed), 4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DESIGNS)
 def test_the_scenarios_own_design_at_length(name):
@@ -64,6 +69,13 @@ def test_drawn_designs_at_length(hundred):
 def test_drawn_designs_with_another_randomisation_list_at_length(hundred):
     for seed in range(100 * hundred + DRAWN, 100 * hundred + 100 + DRAWN):
         assert_equal(random_realisation(seed), 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hundred", range(5))
+def test_drawn_designs_whose_arms_open_late_and_close_early_at_length(hundred):
+    for seed in range(100 * hundred + DRAWN, 100 * hundred + 100 + DRAWN):
+        assert_equal(random_platform(seed), 4)
 
 
 def test_a_probability_at_its_threshold_is_neither_above_nor_below():
