@@ -49,9 +49,10 @@ def takes(span: Spans, patient: Int[Array, " R"]) -> Bool[Array, "R A"]:
     return (span.begin <= patient[:, None]) & (patient[:, None] < span.end)
 
 
-def has_opened(span: Spans, n_enrolled: Int[Array, " R"]) -> Bool[Array, "R A"]:
-    """Return which arms have opened: with so many patients enrolled, one of them at least could be dealt the arm."""
-    return span.begin < np.minimum(n_enrolled[:, None], span.end)
+def has_opened(span: Spans, protocol: tuple[Span, ...], n_enrolled: Int[Array, " R"]) -> Bool[Array, "R A"]:
+    """Return which arms have opened: with the trial, or one at least of the patients enrolled could be dealt the arm."""
+    at_once = np.array([own.opens_on is None and own.opens_after is None and not own.opens_with for own in protocol])
+    return at_once | (span.begin < np.minimum(n_enrolled[:, None], span.end))
 
 
 def is_coming(
@@ -72,7 +73,7 @@ def is_coming(
     for arm, own in enumerate(protocol):
         if own.closes_on is not None:  # who comes before that day is not known yet
             over[:, arm] = own.closes_on <= day
-    return ~has_opened(span, n_enrolled) & ~over & enrolling[:, None]
+    return ~has_opened(span, protocol, n_enrolled) & ~over & enrolling[:, None]
 
 
 def changes(

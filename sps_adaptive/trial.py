@@ -196,7 +196,7 @@ def look_at(
         day, number = snapshot.day, snapshot.n_enrolled
         enrolling = (number < design.patients) & (day < design.closes_at)
         coming = is_open & is_coming(snapshot.spans, design.spans, number, day, enrolling)
-        is_open = is_open & has_opened(snapshot.spans, snapshot.n_enrolled)
+        is_open = is_open & has_opened(snapshot.spans, design.spans, snapshot.n_enrolled)
     return Look(
         k=index,
         n_looks=design.schedule.n_looks(design.patients),

@@ -38,7 +38,7 @@ def test_an_arm_has_opened_when_somebody_could_be_dealt_it_and_is_coming_before(
     protocol = (Span(), Span(opens_with=2), Span(opens_after=1))
     found = spans(protocol, COHORT, NOBODY)
     n, day = np.array([2, 3]), np.array([10.0, 30.0])
-    np.testing.assert_array_equal(has_opened(found, n), [[True, False, False], [True, True, False]])
+    np.testing.assert_array_equal(has_opened(found, protocol, n), [[True, False, False], [True, True, False]])
     enrolling = np.array([True, True])
     coming = is_coming(found, protocol, n, day, enrolling)
     np.testing.assert_array_equal(coming, [[False, True, True], [False, False, True]])
@@ -50,10 +50,16 @@ def test_an_arm_that_the_protocol_closes_before_anybody_can_get_it_neither_opens
     dropped = np.array([[6, 3, 6], [6, 6, 6]])
     found = spans(protocol, COHORT, dropped)
     n, day, enrolling = np.array([5, 5]), np.array([40.0, 80.0]), np.array([True, True])
-    np.testing.assert_array_equal(has_opened(found, n), [[True, False, False], [True, False, True]])
+    np.testing.assert_array_equal(has_opened(found, protocol, n), [[True, False, False], [True, False, True]])
     assert not is_coming(found, protocol, n, day, enrolling).any()
     early = is_coming(found, protocol, np.array([3, 3]), np.array([29.0, 29.0]), enrolling)
     np.testing.assert_array_equal(early, [[False, True, False], [False, True, True]])
+
+
+def test_arms_of_which_nothing_is_said_are_open_before_anybody_is_enrolled():
+    protocol = (Span(), Span(opens_with=0), Span(opens_on=5.0))
+    found = spans(protocol, a_cohort([[7.0, 10, 20, 30, 40, 50]]), NOBODY[:1])
+    np.testing.assert_array_equal(has_opened(found, protocol, np.array([0])), [[True, True, False]])
 
 
 def test_whether_an_arm_is_coming_does_not_depend_on_who_comes_later():

@@ -16,8 +16,8 @@ take place.
 An arm may open and close by the protocol: with a patient, at the end of a month, or as soon as a rule closes another
 arm. Whether a patient can get an arm is asked on the day on which the patient comes. Wherever an arm begins or ends to
 be there for patients, the probabilities of the last look are found anew for the arms that are there, and a new
-randomisation list begins. Rules judge arms that have opened, that is, that some patient enrolled could have got, and go
-on to judge those that the protocol has closed. A trial without experimental arms goes on while one is to come: it has
+randomisation list begins. Rules judge arms that have opened, that is, that are there from the beginning or that some patient
+enrolled could have got, and go on to judge those that the protocol has closed. A trial without experimental arms goes on while one is to come: it has
 not opened, the protocol has not closed it, and enrolment goes on. Two arms are compared by the patients who could have
 got either, if controls are to be concurrent: an analysis of its own, of fewer patients.
 """
@@ -869,14 +869,20 @@ class _Trial:
 
     def _open(self) -> list[int]:
         """The arms that have opened, and that no rule has closed."""
-        opened = {arm for there in self.could_get for arm in there}
+        opened = self._opened()
         return [arm for arm, is_open in enumerate(self.open) if is_open and arm in opened]
+
+    def _opened(self) -> set[int]:
+        """The arms that are there from the beginning, and those that some patient enrolled could have got."""
+        moments = self.plan.opens or [None] * self.plan.n_arms
+        at_once = {arm for arm, moment in enumerate(moments) if moment in (None, ("patient", 1))}
+        return at_once | {arm for there in self.could_get for arm in there}
 
     def _is_coming(self, day: float) -> bool:
         """Whether an arm that has not opened still may."""
         if len(self.arm) == self.plan.patients or day >= self.plan.closes_at:
             return False
-        opened = {arm for there in self.could_get for arm in there}
+        opened = self._opened()
         return any(arm not in opened and not self._closes(arm, len(self.arm), day) for arm in range(self.plan.n_arms))
 
     def _takes_patients(self) -> list[bool]:
