@@ -83,6 +83,12 @@ class Arm(Part):
     trial ends. Its patients are followed, and it can still be declared effective."""
 
 
+    @property
+    def opens_late(self) -> bool:
+        """Whether it is not there from the first patient on."""
+        return self.opens is not None and self.opens.patient != 1
+
+
 class TruthSpec(BaseModel):
     """A state of the world: for each endpoint, its true value on each arm.
 
@@ -165,7 +171,12 @@ class Scenario(Part):
     @property
     def is_platform(self) -> bool:
         """Whether arms open or close by the protocol while the trial enrols."""
-        return any(arm.opens or arm.closes for arm in self.arms.values())
+        return any(arm.opens_late or arm.closes for arm in self.arms.values())
+
+    @property
+    def concurrent_controls(self) -> bool:
+        """Whether two arms are compared by the patients enrolled while both could be given."""
+        return self.analysis[self.endpoint_name].controls == "concurrent"
 
     @property
     def n_looks(self) -> int:
@@ -519,7 +530,7 @@ class Scenario(Part):
                     first, last = getattr(arm.opens, unit), getattr(arm.closes, unit)
                     if first is not None and last is not None and last < first + (unit == "month") * 1e-9:
                         yield ("arms", name, "closes", unit), f"'{name}' closes before it opens", "make it close later"
-        if not any(arm.opens is None for arm in self.arms.values() if not arm.control):
+        if all(arm.opens_late for arm in self.arms.values() if not arm.control):
             yield ("arms",), "no arm but the control is there when the trial opens", "let one open at once"
         yield from self._never_opened()
         yield from self._left_without_arms()

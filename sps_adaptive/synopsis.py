@@ -14,14 +14,14 @@ from sps_adaptive.allocation import DoublyAdaptive, Erade, PlayTheWinner
 from sps_adaptive.allocation.bounded import Bounded
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
 from sps_adaptive.decisions import DropArm, Futility, Harm
-from sps_adaptive.decisions.rule import Measured
+from sps_adaptive.decisions.rule import Measured, Rule
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
 from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population import Poisson, Sites
 from sps_adaptive.realisation import Minimisation, PermutedBlock, Stratified
-from sps_adaptive.scenario import Scenario, TruthSpec
+from sps_adaptive.scenario import Arm, Moment, Scenario, TruthSpec
 from sps_adaptive.schedules import Enrolled, NoLooks
 from sps_adaptive.words import listed, percent
 
@@ -164,7 +164,29 @@ def _all_fields(part: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[tuple[
 def _arms(scenario: Scenario) -> str:
     control = scenario.arm_names[scenario.control]
     others = [name for name in scenario.arm_names if name != control]
-    return f"Arms: {listed(others)} against {control} (control)."
+    text = f"Arms: {listed(others)} against {control} (control)."
+    if not scenario.is_platform:
+        return text
+    for name, arm in scenario.arms.items():
+        told = []
+        if arm.opens and arm.opens_late:
+            told.append(f"opens {_moment(arm.opens)}")
+        if arm.closes:
+            last = f"after patient {arm.closes.patient}" if arm.closes.patient else _moment(arm.closes)
+            told.append(f"closes {last}, unless a rule closes it before")
+        if told:
+            text += f" {name} {' and '.join(told)}."
+    if scenario.concurrent_controls:
+        return text + " Two arms are compared by the patients enrolled while both could be given (concurrent controls)."
+    return text + " Two arms are compared by all their patients, also those enrolled when the other could not be given."
+
+
+def _moment(moment: Moment) -> str:
+    if moment.patient is not None:
+        return f"with patient {moment.patient}"
+    if moment.month is not None:
+        return f"at the end of month {moment.month:g}"
+    return f"when a rule closes {moment.when_closed}"
 
 
 def _population(scenario: Scenario) -> str:
@@ -252,6 +274,7 @@ def warnings(scenario: Scenario) -> list[str]:
         *_about_pending(scenario),
         *_about_allocation(scenario),
         *_about_decisions(scenario),
+        *_about_openings(scenario),
         *_about_truths(scenario),
         *_about_size(scenario),
         *_about_names(scenario),
@@ -408,6 +431,85 @@ def _about_decisions(scenario: Scenario) -> Iterator[str]:
                 f"Rule {number} ({decision.kind}) gives up although an arm is better with a probability up to "
                 f"{max(levels):g}: is the threshold meant the other way round?"
             )
+
+
+def _about_openings(scenario: Scenario) -> Iterator[str]:
+    """Yield what arms that open late and close early bring about."""
+    late = [name for name, arm in scenario.arms.items() if arm.opens_late]
+    if late:
+        whole = f"although {listed(late)} may still be to come"
+        for number, rule in enumerate(scenario.decisions, start=1):
+            if (rule.stops or rule.effect == "give_up") and _heard(rule, scenario):
+                yield f"Rule {number} ({rule.kind}) stops the whole trial, {whole}: close_arm and drop_arm close arms only."
+    if scenario.is_platform and not scenario.concurrent_controls:
+        for name, truth in scenario.truths.items():
+            if any(isinstance(course, dict) for course in truth.of(scenario.endpoint_name).values()):
+                yield (
+                    f"Outcomes drift in truth '{name}', and arms are compared with all controls: those of other days "
+                    "bias the comparison. Use controls: concurrent."
+                )
+    closable = _closable(scenario)
+    for name, arm in scenario.arms.items():
+        for verb, moment in (("opens", arm.opens), ("closes", arm.closes)):
+            if moment is None:
+                continue
+            if moment.when_closed is not None and moment.when_closed not in closable:
+                yield f"'{name}' {verb} when a rule closes {moment.when_closed}, and no rule can."
+            expected = _expected_end(scenario)
+            if verb == "opens" and moment.month is not None and moment.month >= expected:
+                yield (
+                    f"'{name}' opens in month {moment.month:g}, and enrolment can be expected to be over in month "
+                    f"{expected:.0f}: hardly anybody will get it."
+                )
+    if gap := _control_alone(scenario):
+        yield f"{gap} nobody can get anything but the control, unless an arm that waits for another has opened."
+
+
+def _heard(rule: Rule, scenario: Scenario) -> bool:
+    """Return whether a rule is heard at some look before the final analysis."""
+    return any(rule.heard_at(number) for number in range(1, scenario.n_looks + 1))
+
+
+def _closable(scenario: Scenario) -> set[str]:
+    """Return the arms that a rule can close at some look."""
+    rules = [rule for rule in scenario.decisions if _heard(rule, scenario)]
+    control = scenario.arm_names[scenario.control]
+    found = set()
+    for rule in rules:
+        if rule.effect == "close" or (rule.effect == "claim" and not rule.stops):
+            found |= {name for name in scenario.arm_names if name != control or getattr(rule, "control_too", False)}
+        if rule.effect == "promote":
+            found |= set(scenario.arm_names)
+    return found
+
+
+def _expected_end(scenario: Scenario) -> float:
+    """Return the month in which enrolment can be expected to be over."""
+    population = scenario.population
+    month = population.accrual.expected_months(population.patients)
+    return month if population.closes_at_month is None else min(month, population.closes_at_month)
+
+
+def _control_alone(scenario: Scenario) -> str:
+    """Return when the protocol lets nobody get anything but the control, if everything happens as expected; else ""."""
+    population = scenario.population
+    number = np.arange(1, population.patients + 1)
+    month = np.array([population.accrual.expected_months(int(n)) for n in number])
+    there = np.zeros(len(number), bool)
+    for arm in scenario.arms.values():
+        if arm.control or (arm.opens and arm.opens.when_closed is not None):
+            continue
+        begun, over = np.ones(len(number), bool), np.zeros(len(number), bool)
+        if arm.opens:
+            begun = number >= arm.opens.patient if arm.opens.patient else month >= (arm.opens.month or 0.0)
+        if arm.closes and arm.closes.when_closed is None:
+            over = number > arm.closes.patient if arm.closes.patient else month >= (arm.closes.month or 0.0)
+        there |= begun & ~over
+    alone = number[~there]
+    if not len(alone):
+        return ""
+    gap = alone[: 1 + int(np.argmax(np.append(np.diff(alone) > 1, True)))]
+    return f"From patient {gap[0]} to about {gap[-1]}" if len(gap) > 1 else f"With patient {gap[0]}"
 
 
 def _about_truths(scenario: Scenario) -> Iterator[str]:

@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from sps_adaptive import trial
 from sps_adaptive.block import draw, run_designs
+from sps_adaptive.contracts import Span
 from sps_adaptive.errors import DesignError
 from sps_adaptive.spec import parse_scenario
+from sps_adaptive.synopsis import describe, warnings
 
 TEXT = """
 title: A platform
@@ -159,3 +162,157 @@ def test_the_tables_say_when_an_arm_took_patients():
     late = arms[(arms.arm == "rituximab") & (arms.design == "adaptive")]
     assert not late[late["look"] == 1].is_open.any() and late[late["look"] == 2].is_open.all()
     assert (late[late["look"] == 1].allocation == 0).all()
+
+
+def with_text(text, *changes):
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+CLOSES_AT = ("  patients: 60\n", "  patients: 60\n  closes_at_month: 20\n")
+
+
+@pytest.mark.parametrize(
+    "arms, changes, message",
+    [
+        ({"rituximab": "{opens: {month: 20}}"}, [CLOSES_AT], "'rituximab' opens in month 20, and enrolment closes in"),
+        (
+            {"rituximab": "{opens: {when_closed: mmf}}"},
+            [("arms:\n", "arms:\n  mmf: {{opens: {{when_closed: rituximab}}}}\n"), ("placebo: 0.4", "placebo: 0.4, mmf: 0")]
+            + [("{{response: {{placebo: {{0", "{{response: {{mmf: 0.1, placebo: {{0")],
+            "'rituximab' waits for 'mmf', which can close only after 'rituximab' has",
+        ),
+        (
+            {
+                "rituximab": "{opens: {patient: 30}}",
+                "looks": "{kind: enrolled, at: [20]}",
+                "decisions": "[{kind: drop_arm, against: best, control_too: true, probability: 0.1}]",
+            },
+            [],
+            "there could be times without any arm",
+        ),
+        (
+            {
+                "ivig": "{closes: {patient: 30}}",
+                "looks": "{kind: enrolled, at: [20]}",
+                "decisions": "[{kind: promote, probability: 0.9}]",
+            },
+            [],
+            "there could be times without a control",
+        ),
+    ],
+)
+def test_arms_that_cannot_be_in_this_trial(arms, changes, message):
+    given = {"ivig": "{}", "rituximab": "{}", "controls": "all", "looks": "{kind: none}", "decisions": CLAIM} | arms
+    with pytest.raises(DesignError, match=message):
+        parse_scenario(with_text(TEXT, *changes).format(**given))
+
+
+def test_the_synopsis_tells_when_arms_open_and_close_and_what_is_compared():
+    late = scenario(
+        ivig="{closes: {patient: 42}}", rituximab="{opens: {when_closed: ivig}, closes: {month: 20}}", controls="all"
+    )
+    assert describe(late)[0] == (
+        "Arms: ivig and rituximab against placebo (control). ivig closes after patient 42, unless a rule closes it "
+        "before. rituximab opens when a rule closes ivig and closes at the end of month 20, unless a rule closes it "
+        "before. Two arms are compared by all their patients, also those enrolled when the other could not be given."
+    )
+    assert describe(scenario(rituximab="{opens: {month: 9}}"))[0] == (
+        "Arms: ivig and rituximab against placebo (control). rituximab opens at the end of month 9. Two arms are "
+        "compared by the patients enrolled while both could be given (concurrent controls)."
+    )
+    assert describe(scenario())[0] == "Arms: ivig and rituximab against placebo (control)."
+
+
+LOOK = "{kind: enrolled, at: [20]}"
+DROP = "[{kind: drop_arm, probability: 0.1}, {kind: efficacy, probability: 0.95, then: close_arm}]"
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"rituximab": "{opens: {patient: 30}}", "looks": LOOK}, "Rule 1 (efficacy) stops the whole trial, although"),
+        (
+            {"rituximab": "{opens: {patient: 30}}", "looks": LOOK, "decisions": "[{kind: futility, probability: 0.1}]"},
+            "Rule 1 (futility) stops the whole trial, although rituximab may still be to come",
+        ),
+        ({"rituximab": "{opens: {patient: 30}}", "controls": "all"}, "Outcomes drift in truth 'fading', and arms"),
+        ({"rituximab": "{opens: {when_closed: ivig}}"}, "'rituximab' opens when a rule closes ivig, and no rule can."),
+        (
+            {"rituximab": "{opens: {when_closed: placebo}}", "looks": LOOK, "decisions": DROP},
+            "'rituximab' opens when a rule closes placebo, and no rule can.",
+        ),
+        ({"rituximab": "{opens: {month: 31}}"}, "'rituximab' opens in month 31, and enrolment can be expected to be"),
+        (
+            {"ivig": "{closes: {patient: 20}}", "rituximab": "{opens: {patient: 31}}"},
+            "From patient 21 to about 30 nobody can get anything but the control",
+        ),
+    ],
+)
+def test_what_a_statistician_would_ask_about_arms_that_come_and_go(given, message):
+    assert any(message in warning for warning in warnings(scenario(**given)))
+
+
+def test_nothing_is_asked_about_arms_that_come_and_go_in_good_order():
+    trial = scenario(rituximab="{opens: {when_closed: ivig}}", looks=LOOK, decisions=DROP)
+    words = ("to come", "no rule can", "drift", "hardly anybody", "but the control")
+    assert not [warning for warning in warnings(trial) if any(word in warning for word in words)]
+    late = scenario(rituximab="{opens: {patient: 1}}", looks=LOOK)
+    assert not [warning for warning in warnings(late) if any(word in warning for word in words)]
+
+
+# ------------------------------------------------------------------------- what must not make a difference
+
+ADAPTIVE = [
+    ("{{kind: equal}}", "{{kind: thompson, floor: 0.1, control_share: 0.3}}"),
+    ("assessed_at_month: 0", "assessed_at_month: 2"),
+]
+RULES = "[{kind: drop_arm, probability: 0.2}, {kind: efficacy, probability: 0.97}]"
+
+
+@pytest.mark.parametrize("looks", ["{kind: enrolled, first: 11, every: 9}", "{kind: calendar, at_months: [0.1, 9, 30]}"])
+@pytest.mark.parametrize("realisation", ["quota", "independent", "{{kind: urn}}", "permuted_block"])
+@pytest.mark.parametrize("controls", ["concurrent", "all"])
+def test_with_all_arms_opening_at_the_first_patient_the_trial_is_the_same_bit_for_bit(controls, realisation, looks):
+    """The machinery of openings is made to run; only an arm that a rule has closed is compared with fewer controls."""
+    text = with_text(TEXT, *ADAPTIVE, ("floor: 0.1", f"floor: 0.1, realisation: {realisation}"))
+    first = "{opens: {patient: 1}}"
+    rest = {"controls": controls, "looks": looks, "decisions": RULES}
+    plain = parse_scenario(text.format(ivig="{}", rituximab="{}", **rest))
+    opened = parse_scenario(text.format(ivig=first, rituximab=first, **rest))
+    assert not opened.is_platform and opened.designs()["adaptive"].spans is None
+    design, cohort = plain.designs()["adaptive"], draw(plain, 0)
+    potential = design.endpoint.potential(cohort, "response", design.arms, plain.truth("fading").of("response"))
+    one = trial.run(design, cohort, potential)
+    with_openings = design._replace(spans=(Span(), Span(opens_with=0), Span(opens_with=0)))
+    other = trial.run(with_openings, cohort, potential)
+    for name in ("outcome", "stop", "stop_look", "decision_day", "selected", "arm"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    closed = np.zeros((2000, 3), bool)
+    for look, same in zip(one.looks, other.looks, strict=True):
+        here = look.took_place
+        np.testing.assert_array_equal(here, same.took_place)
+        for name in look._fields:
+            ours, theirs = getattr(look, name)[here], getattr(same, name)[here]
+            if controls == "concurrent" and name in ("prob_better", "effect", "effect_lower", "effect_upper"):
+                ours, theirs = np.where(closed[here], 0, ours), np.where(closed[here], 0, theirs)
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+        closed |= here[:, None] & ~look.is_open
+
+
+def test_an_arm_that_a_rule_closed_is_compared_with_the_controls_of_its_days():
+    """Arms that fade alike: controls enrolled after an arm was dropped would make it look better than it is."""
+    drop = "[{kind: drop_arm, probability: 0.3, at_looks: [1]}, {kind: efficacy, probability: 0.95}]"
+    means = {}
+    for controls in ("concurrent", "all"):
+        late = scenario(
+            rituximab="{opens: {when_closed: ivig}}", looks="{kind: enrolled, at: [20]}", decisions=drop, controls=controls
+        )
+        record = run(late, "fading")["adaptive"]
+        closed = ~record.looks[0].is_open[:, 1]
+        at_look, at_end = (look.effect[closed, 1] for look in record.looks)
+        np.testing.assert_array_equal(at_look == at_end, controls == "concurrent")
+        means[controls] = at_end.mean()
+    assert means["all"] > means["concurrent"] + 0.1

@@ -22,8 +22,9 @@ class Controlled(Part):
 
     controls: Literal["concurrent", "all"] = "concurrent"
     """Where arms open late or close early: `concurrent` compares two arms by the patients enrolled while both could be
-    given; `all` uses every patient. The second has more power, and is biased if outcomes drift while the trial
-    enrols. Without such arms there is no difference."""
+    given, so not those who came after a rule had closed one of them; `all` uses every patient. The second has more
+    power, and is biased if outcomes drift while the trial enrols. Without arms that open late or close early there is
+    no difference."""
 
 
 @dataclass(frozen=True, eq=False)
