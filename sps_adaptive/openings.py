@@ -49,10 +49,14 @@ def takes(span: Spans, patient: Int[Array, " R"]) -> Bool[Array, "R A"]:
     return (span.begin <= patient[:, None]) & (patient[:, None] < span.end)
 
 
+def at_once(protocol: tuple[Span, ...]) -> Bool[Array, " A"]:
+    """Return which arms are there from the first patient on."""
+    return np.array([own.opens_on is None and own.opens_after is None and not own.opens_with for own in protocol])
+
+
 def has_opened(span: Spans, protocol: tuple[Span, ...], n_enrolled: Int[Array, " R"]) -> Bool[Array, "R A"]:
     """Return which arms have opened: with the trial, or one at least of the patients enrolled could be dealt the arm."""
-    at_once = np.array([own.opens_on is None and own.opens_after is None and not own.opens_with for own in protocol])
-    return at_once | (span.begin < np.minimum(n_enrolled[:, None], span.end))
+    return at_once(protocol) | (span.begin < np.minimum(n_enrolled[:, None], span.end))
 
 
 def is_coming(

@@ -136,6 +136,20 @@ ARMS = (
     Column("is_control", "bool", "", "Whether the others are compared with this arm after this look."),
     Column("closed_by", "int8", "", "Number of the rule, from 1, that closed the arm at this look; 0: none did."),
     Column("n_enrolled", "int32", "patients", "Patients of the arm enrolled by then."),
+    Column(
+        "n_concurrent",
+        "int32",
+        "patients",
+        "Patients of the control enrolled by then, while the arm could be given too: all of them in trials whose arms are "
+        "there from the first patient to the last.",
+    ),
+    Column(
+        "opened_month",
+        "float64",
+        "months",
+        "When the first patient was enrolled who could be given the arm; 0 for an arm that is there from the beginning, "
+        "missing for one that has not opened.",
+    ),
     Column("n_known", "int32", "patients", "Patients of the arm whose outcome was known."),
     Column("total", "float64", "endpoint", "Sum of the arm's known outcomes."),
     Column("estimate", "float64", "endpoint", "Posterior mean of the arm."),
@@ -189,6 +203,8 @@ class LookRecord(NamedTuple):
     is_control: Bool[Array, "R A"]
     closed_by: Int[Array, "R A"]
     arm_enrolled: Int[Array, "R A"]
+    n_concurrent: Int[Array, "R A"]
+    opened_month: Float[Array, "R A"]
     arm_known: Int[Array, "R A"]
     arm_total: Float[Array, "R A"]
     estimate: Float[Array, "R A"]
@@ -267,7 +283,7 @@ def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) ->
     by_arm = {
         "is_open": "is_open", "is_claimed": "is_claimed", "meets_efficacy": "meets_efficacy",
         "is_control": "is_control", "closed_by": "closed_by",
-        "n_enrolled": "arm_enrolled", "n_known": "arm_known", "total": "arm_total", "estimate": "estimate",
+        "n_enrolled": "arm_enrolled", "n_concurrent": "n_concurrent", "opened_month": "opened_month", "n_known": "arm_known", "total": "arm_total", "estimate": "estimate",
         "prob_best": "prob_best", "prob_better": "prob_better", "allocation": "allocation", "effect": "effect",
         "effect_lower": "effect_lower", "effect_upper": "effect_upper",
     }  # fmt: skip

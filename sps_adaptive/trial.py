@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.contracts import Cohort, Design, Look, Posterior, Potential, Snapshot, Spans, Stop
-from sps_adaptive.openings import changes, has_opened, is_coming, spans, takes
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Design, Look, Posterior, Potential, Snapshot, Spans, Stop
+from sps_adaptive.openings import at_once, changes, concurrent, has_opened, is_coming, spans, takes
 from sps_adaptive.pauses import closed, enrolment_ends, next_look
 from sps_adaptive.posteriors.remembered import Remembered
 from sps_adaptive.realisation.balance import covariate_imbalance
@@ -96,7 +96,7 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
         there = taking(design, cohort, state, snapshot.n_enrolled)
         records.append(
-            record(design, look, snapshot, decision, state, there, allocation, takes_place, decision.claim, final=False)
+            record(design, cohort, look, snapshot, decision, state, there, allocation, takes_place, decision.claim, final=False)
         )
     return final_analysis(design, cohort, potential, state, records)
 
@@ -285,7 +285,7 @@ def final_analysis(
     there = taking(design, cohort, state, snapshot.n_enrolled)
     for number, seen in enumerate(records, start=1):  # a stopped trial ended enrolment at the look
         there = np.where((state.stop_look == number)[:, None], seen.is_open, there)
-    last = record(design, look, snapshot, nothing, state, there, no_more, everywhere, verdict.claim, final=True)
+    last = record(design, cohort, look, snapshot, nothing, state, there, no_more, everywhere, verdict.claim, final=True)
     best = np.where(state.is_claimed, look.posterior.mean(), -np.inf)
     return TrialRecord(
         looks=(*records, last),
@@ -313,8 +313,32 @@ def taking(design: Design, cohort: Cohort, state: State, n_enrolled: Int[Array, 
     return state.is_open & takes(span, np.minimum(n_enrolled, design.patients - 1))
 
 
+def concurrent_controls(design: Design, snapshot: Snapshot) -> Int[Array, "R A"]:
+    """Return how many patients of the first control were enrolled while each arm could be given too."""
+    number = np.repeat(snapshot.arm_enrolled[:, [design.control]], len(design.arms), axis=1)
+    if snapshot.spans is None:
+        return number
+    mine = snapshot.arm == design.control
+    for arm in range(len(design.arms)):
+        together = concurrent(snapshot.spans, arm, design.control, design.patients)
+        number[:, arm] = (mine & together).sum(axis=1)
+    return number
+
+
+def opened_month(design: Design, cohort: Cohort, snapshot: Snapshot) -> Float[Array, "R A"]:
+    """Return when the first patient came who could be given each arm; 0 if it was there from the beginning, else NaN."""
+    month = np.zeros((len(snapshot.day), len(design.arms)))
+    if snapshot.spans is None or design.spans is None:
+        return month
+    first = np.minimum(snapshot.spans.begin, design.patients - 1)
+    came = np.take_along_axis(cohort.enrolled_at, first, axis=1) / DAYS_PER_MONTH
+    has = has_opened(snapshot.spans, design.spans, snapshot.n_enrolled)
+    return np.where(has, np.where(at_once(design.spans), 0.0, came), np.nan)
+
+
 def record(
     design: Design,
+    cohort: Cohort,
     look: Look,
     snapshot: Snapshot,
     decision: Decision,
@@ -350,6 +374,8 @@ def record(
         is_control=np.arange(len(design.arms)) == state.control[:, None],
         closed_by=np.where(took_place[:, None], decision.closed_by, np.int8(0)),
         arm_enrolled=snapshot.arm_enrolled,
+        n_concurrent=concurrent_controls(design, snapshot),
+        opened_month=opened_month(design, cohort, snapshot),
         arm_known=snapshot.arm_known,
         arm_total=natural_total(design, snapshot.arm_total, snapshot.arm_known),
         estimate=endpoint.natural(mean),

@@ -1,12 +1,15 @@
 """Whole trials with arms that open late and close early: counts by hand, comparisons by the plain analysis."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from sps_adaptive import trial
+from sps_adaptive import simulate, trial
 from sps_adaptive.block import draw, run_designs
+from sps_adaptive.cli.answer import answer
 from sps_adaptive.contracts import Span
 from sps_adaptive.errors import DesignError
 from sps_adaptive.spec import parse_scenario
@@ -155,8 +158,6 @@ def test_arms_that_cannot_be(arms, message):
 
 
 def test_the_tables_say_when_an_arm_took_patients():
-    from sps_adaptive import simulate
-
     trial = scenario(rituximab="{opens: {patient: 31}}", looks="{kind: enrolled, at: [20, 40]}")
     arms: pd.DataFrame = simulate(trial, replicates=50).arms
     late = arms[(arms.arm == "rituximab") & (arms.design == "adaptive")]
@@ -296,7 +297,8 @@ def test_with_all_arms_opening_at_the_first_patient_the_trial_is_the_same_bit_fo
         np.testing.assert_array_equal(here, same.took_place)
         for name in look._fields:
             ours, theirs = getattr(look, name)[here], getattr(same, name)[here]
-            if controls == "concurrent" and name in ("prob_better", "effect", "effect_lower", "effect_upper"):
+            compared = ("prob_better", "effect", "effect_lower", "effect_upper")
+            if name == "n_concurrent" or (controls == "concurrent" and name in compared):
                 ours, theirs = np.where(closed[here], 0, ours), np.where(closed[here], 0, theirs)
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
         closed |= here[:, None] & ~look.is_open
@@ -316,3 +318,76 @@ def test_an_arm_that_a_rule_closed_is_compared_with_the_controls_of_its_days():
         np.testing.assert_array_equal(at_look == at_end, controls == "concurrent")
         means[controls] = at_end.mean()
     assert means["all"] > means["concurrent"] + 0.1
+
+
+# ------------------------------------------------------------------------- what the tables and figures tell
+
+LATE = {
+    "ivig": "{closes: {patient: 42}}",
+    "rituximab": "{opens: {when_closed: ivig}}",
+    "looks": "{kind: enrolled, at: [20, 40]}",
+    "decisions": "[{kind: drop_arm, probability: 0.3}, {kind: efficacy, probability: 0.95, then: close_arm}]",
+}
+
+
+def test_concurrent_controls_and_the_opening_of_an_arm_are_counted_patient_by_patient():
+    late = scenario(**LATE)
+    record = run(late)["adaptive"]
+    for number, look in enumerate(record.looks):
+        for r in np.flatnonzero(look.took_place)[:200]:
+            n, arms = look.n_enrolled[r], record.arm[r]
+            closed = [20 * (k + 1) for k in (0, 1) if k < number and record.looks[k].closed_by[r, 1]]
+            until = min([*closed, 42])
+            opened = min([60, *(20 * (k + 1) for k in range(min(number, 2)) if record.looks[k].closed_by[r, 1])])
+            over = [20 * (k + 1) for k in (0, 1) if k < number and record.looks[k].closed_by[r, 2]]
+            controls = arms[:n] == 0
+            mine = [controls.sum(), controls[:until].sum(), controls[opened : min([*over, 60])].sum()]
+            assert look.n_concurrent[r].tolist() == mine
+            month = record.cohort.enrolled_at[r, opened] / (365.25 / 12) if opened < n else np.nan
+            np.testing.assert_array_equal(look.opened_month[r], [0, 0, month])
+
+
+def test_all_controls_are_concurrent_where_all_arms_are_there_throughout():
+    for record in run(scenario(looks=LOOK)).values():
+        for look in record.looks:
+            np.testing.assert_array_equal(look.n_concurrent, np.repeat(look.arm_enrolled[:, [0]], 3, axis=1))
+            assert (look.opened_month == 0).all()
+
+
+def test_the_figures_of_openings_are_means_over_the_trials_in_which_the_arm_opens():
+    results = simulate(scenario(**LATE), replicates=400)
+    figures = results.characteristics.set_index(["truth", "design", "metric", "arm"]).estimate.sort_index()
+    arms = results.arms
+    last = arms[(arms.truth == "nothing") & (arms.design == "adaptive") & arms.is_final & (arms.arm == "rituximab")]
+    opened = last[last.opened_month.notna()]
+    assert 0 < len(opened) < 400
+    here = figures["nothing", "adaptive"]
+    assert here["arm_opened", "rituximab"] == pytest.approx(len(opened) / 400)
+    assert here["opened_month", "rituximab"] == pytest.approx(opened.opened_month.mean())
+    assert here["concurrent_controls", "rituximab"] == pytest.approx(opened.n_concurrent.mean())
+    assert here["bias", "rituximab"] == pytest.approx(opened.effect.mean())
+    assert here["arm_opened", "ivig"] == 1 and here["opened_month", "ivig"] == 0
+    assert figures["nothing", "fixed", "arm_opened", "rituximab"] == 1
+    plain = simulate(scenario(looks=LOOK), replicates=20).characteristics
+    assert not set(plain.metric) & {"arm_opened", "opened_month", "concurrent_controls"}
+
+
+def test_the_answer_has_a_table_of_openings_for_a_platform_only(capsys):
+    answer(simulate(scenario(**LATE), replicates=50), "text", full=False)
+    told = capsys.readouterr().out
+    assert "Arms that open late and close early" in told and "concurrent" in told
+    answer(simulate(scenario(looks=LOOK), replicates=50), "text", full=False)
+    assert "open late" not in capsys.readouterr().out
+
+
+def test_the_example_shows_what_controls_of_other_days_do_where_outcomes_drift():
+    file = Path(__file__).parents[1] / "scenarios" / "platform.yaml"
+    text, truth = file.read_text(encoding="utf-8"), "nothing works, outcomes drift"
+    wrong = {}
+    for controls in ("concurrent", "all"):
+        example = parse_scenario(with_text(text, ("controls: concurrent", f"controls: {controls}")))
+        figures = simulate(example, replicates=2000, truths=[truth]).characteristics
+        own = figures[(figures.design == "adaptive") & (figures.metric == "familywise_error")].iloc[0]
+        wrong[controls] = own.estimate, own.mcse
+    assert wrong["concurrent"][0] < 0.07 and wrong["all"][0] > 0.09
+    assert wrong["all"][0] - wrong["concurrent"][0] > 4 * np.hypot(wrong["all"][1], wrong["concurrent"][1])

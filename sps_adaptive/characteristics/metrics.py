@@ -162,6 +162,26 @@ _SIZE = (
     ),
 )
 
+_OPENINGS = (
+    _proportion(
+        "arm_opened",
+        "Probability that an arm opens, that is, that a patient is enrolled who could be given it, by arm (where arms "
+        "open late or close early).",
+    ),
+    _mean(
+        "opened_month",
+        "months",
+        "Mean time from the opening of the trial to the enrolment of the first patient who could be given the arm, "
+        "among trials in which it opens; 0 for an arm that is there from the beginning.",
+    ),
+    _mean(
+        "concurrent_controls",
+        "patients",
+        "Mean number of patients of the control enrolled while the arm could be given too, by arm, among trials in which "
+        "it opens.",
+    ),
+)
+
 _TIME = (
     _mean(
         "duration_months", "months", "Mean time from the opening to the final analysis, after everyone's follow-up.", 10
@@ -238,6 +258,6 @@ _LOOKS = (
 )
 
 METRICS: Mapping[str, Metric] = {
-    metric.name: metric for metric in (*_ERRORS, *_STOPPING, *_SIZE, *_TIME, *_ESTIMATION, *_LOOKS)
+    metric.name: metric for metric in (*_ERRORS, *_STOPPING, *_SIZE, *_OPENINGS, *_TIME, *_ESTIMATION, *_LOOKS)
 }
 """Every metric by name, in the order of the summary."""

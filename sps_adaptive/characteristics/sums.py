@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
     from sps_adaptive.tables import Block
 
-SUMS = 3
+SUMS = 4
 """Version of the sums: raised whenever the same tables would give other ones."""
 
 SCORES: Mapping[str, int] = {"score_right": 100, "score_wrong": 100}
@@ -95,6 +95,8 @@ def series_of(trials: Trials, state: TrueState, patients: int, is_binary: bool) 
     yield from claims(trials, state)
     yield from endings(trials, state)
     yield from sizes(trials, state, patients)
+    if state.is_platform:
+        yield from openings(trials, state)
     yield from durations(trials, state)
     yield from estimates(trials, state, is_binary)
     yield from looks(trials, state)
@@ -169,6 +171,16 @@ def sizes(trials: Trials, state: TrueState, patients: int) -> Iterator[Series]:
         yield Series("wrong_direction_at_all", behind > 1e-9)
 
 
+def openings(trials: Trials, state: TrueState) -> Iterator[Series]:
+    """Return whether and when arms opened, and how many controls there were meanwhile."""
+    for arm in _numbers(state.is_experimental):
+        month = trials.arms.opened_month[:, arm]
+        opened = np.isfinite(month)
+        yield Series("arm_opened", opened, arm + 1)
+        yield Series("opened_month", month, arm + 1, origin=state.reference_month)
+        yield Series("concurrent_controls", np.where(opened, trials.arms.n_concurrent[:, arm], np.nan), arm + 1)
+
+
 def durations(trials: Trials, state: TrueState) -> Iterator[Series]:
     """Return how long trials took."""
     origin = state.reference_month
@@ -184,7 +196,7 @@ def estimates(trials: Trials, state: TrueState, is_binary: bool) -> Iterator[Ser
     if is_binary:
         yield Series("events", trials.total)
     yield Series("mean_outcome", _ratio(trials.total, trials.n_known), origin=float(state.value[control]))
-    error = arms.effect - effect
+    error = np.where(np.isfinite(arms.opened_month), arms.effect - effect, np.nan)  # nothing is told of an arm that never was
     inside = (arms.effect_lower <= effect) & (effect <= arms.effect_upper)
     fitted = np.isfinite(arms.effect) & np.isfinite(arms.effect_lower) & np.isfinite(arms.effect_upper)
     observed = _ratio(arms.total, arms.n_known)
@@ -193,7 +205,7 @@ def estimates(trials: Trials, state: TrueState, is_binary: bool) -> Iterator[Ser
         yield Series("bias", error[:, arm], arm + 1)
         yield Series("bias_if_claimed", np.where(arms.is_claimed[:, arm], error[:, arm], np.nan), arm + 1)
         yield Series("bias_observed", observed_error[:, arm], arm + 1)
-        yield Series("coverage", np.where(fitted, inside, np.nan)[:, arm], arm + 1)
+        yield Series("coverage", np.where(fitted & np.isfinite(error), inside, np.nan)[:, arm], arm + 1)
     yield Series("fit_failed", ~np.all(fitted[:, state.is_experimental], axis=1))
 
 

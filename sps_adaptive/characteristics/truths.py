@@ -46,6 +46,8 @@ class TrueState(NamedTuple):
     """A month near the end of the trial, about which sums of durations are taken; it has no other meaning."""
     may_close: bool = False
     """Whether enrolment may close by the calendar before the last patient."""
+    is_platform: bool = False
+    """Whether arms open or close by the protocol while the trial enrols."""
 
     @property
     def is_ineffective(self) -> Bool[Array, " A"]:
@@ -124,6 +126,7 @@ def _true_state(case: _Case) -> TrueState:
         is_worst=oriented <= oriented.min() + rounding,
         reference_month=float(np.rint(last + endpoint.assessed_at_month)),
         may_close=scenario.population.closes_at_month is not None,
+        is_platform=scenario.is_platform,
     )
 
 

@@ -44,6 +44,8 @@ class ArmsAtEnd(NamedTuple):
     meets_efficacy: Bool[Array, "R A"]
     is_open: Bool[Array, "R A"]
     n_enrolled: Int[Array, "R A"]
+    n_concurrent: Int[Array, "R A"]
+    opened_month: Float[Array, "R A"]
     n_known: Int[Array, "R A"]
     total: Float[Array, "R A"]
     effect: Float[Array, "R A"]

@@ -57,7 +57,7 @@ def _tables(results: Answer, *, full: bool) -> None:
     say(" ".join(results.scenario.title.split()), bold=True)
     prose(_about(results))
     certain = partial(_certified, full=full)
-    for made in (_claims, certain, _patients, _endings, _looks, _calendar, _estimates):
+    for made in (_claims, certain, _patients, _openings, _endings, _looks, _calendar, _estimates):
         if shown := made(results, figures):
             say()
             _show(shown)
@@ -187,6 +187,33 @@ def _patients(results: Answer, figures: Figures) -> Table:
             percent(get("wrong_direction")),
             *([] if closes is None else [percent(get("accrual_closed"))]),
         )
+    return made
+
+
+def _openings(results: Answer, figures: Figures) -> Table | None:
+    """Only where arms open late or close early; the arms of the fixed design are all there throughout."""
+    if not results.scenario.is_platform:
+        return None
+    made = Table(
+        "Arms that open late and close early, in the adaptive design",
+        ["truth", "arm"],
+        ["opens, %", "month", "concurrent\ncontrols", "patients", "closed, %"],
+        "Month, and patients of the control enrolled while the arm could be given too: means among the trials in which "
+        "the arm opens. Patients of the arm: mean of all trials. Closed: % of trials in which it takes no more patients "
+        "when enrolment ends.",
+    )
+    for truth in results.truths:
+        get = _Row(figures, truth, "adaptive")
+        for arm in _experimental(results.scenario):
+            made.add(
+                truth,
+                arm,
+                percent(get("arm_opened", arm)),
+                number(get("opened_month", arm)),
+                number(get("concurrent_controls", arm)),
+                plain(get("patients", arm), 1),
+                percent(get("arm_closed", arm)),
+            )
     return made
 
 

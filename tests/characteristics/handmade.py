@@ -116,6 +116,8 @@ def _random_design(rng: np.random.Generator, design: int, replicates: int, first
             "is_claimed": claimed[row, look].reshape(-1),
             "meets_efficacy": rng.random(n * n_arms) < 0.4,
             "n_enrolled": np.where(final_rows, by_arm[row], 2).reshape(-1),
+            "n_concurrent": np.where(final_rows, by_arm[row][:, [0] * n_arms], 2).reshape(-1),
+            "opened_month": np.zeros(n * n_arms),
             "n_known": np.where(final_rows, known[row], 1).reshape(-1),
             "total": np.where(final_rows, total[row], 0.0).reshape(-1),
             "estimate": rng.random(n * n_arms),
