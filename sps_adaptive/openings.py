@@ -55,7 +55,7 @@ def at_once(protocol: tuple[Span, ...]) -> Bool[Array, " A"]:
 
 
 def has_opened(span: Spans, protocol: tuple[Span, ...], n_enrolled: Int[Array, " R"]) -> Bool[Array, "R A"]:
-    """Return which arms have opened: with the trial, or one at least of the patients enrolled could be dealt the arm."""
+    """Return which arms have opened: with the trial, or one at least of the enrolled could be dealt the arm."""
     return at_once(protocol) | (span.begin < np.minimum(n_enrolled[:, None], span.end))
 
 
@@ -80,9 +80,7 @@ def is_coming(
     return ~has_opened(span, protocol, n_enrolled) & ~over & enrolling[:, None]
 
 
-def changes(
-    span: Spans, start: Int[Array, " R"], is_open: Bool[Array, "R A"], patients: int
-) -> Int[Array, "R C"]:
+def changes(span: Spans, start: Int[Array, " R"], is_open: Bool[Array, "R A"], patients: int) -> Int[Array, "R C"]:
     """Return the positions after `start` at which an open arm begins or ends to be there, in order.
 
     The rows are filled with `patients`.

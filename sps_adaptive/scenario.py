@@ -82,7 +82,6 @@ class Arm(Part):
     """When it takes no more (`patient`: the last who can get it), unless a rule closed it before; left out: when the
     trial ends. Its patients are followed, and it can still be declared effective."""
 
-
     @property
     def opens_late(self) -> bool:
         """Whether it is not there from the first patient on."""

@@ -21,7 +21,7 @@ from sps_adaptive.endpoints.course import Course, numbers
 from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population import Poisson, Sites
 from sps_adaptive.realisation import Minimisation, PermutedBlock, Stratified
-from sps_adaptive.scenario import Arm, Moment, Scenario, TruthSpec
+from sps_adaptive.scenario import Moment, Scenario, TruthSpec
 from sps_adaptive.schedules import Enrolled, NoLooks
 from sps_adaptive.words import listed, percent
 
@@ -437,10 +437,10 @@ def _about_openings(scenario: Scenario) -> Iterator[str]:
     """Yield what arms that open late and close early bring about."""
     late = [name for name, arm in scenario.arms.items() if arm.opens_late]
     if late:
-        whole = f"although {listed(late)} may still be to come"
+        though = f"although {listed(late)} may still be to come: close_arm and drop_arm close arms only."
         for number, rule in enumerate(scenario.decisions, start=1):
             if (rule.stops or rule.effect == "give_up") and _heard(rule, scenario):
-                yield f"Rule {number} ({rule.kind}) stops the whole trial, {whole}: close_arm and drop_arm close arms only."
+                yield f"Rule {number} ({rule.kind}) stops the whole trial, {though}"
     if scenario.is_platform and not scenario.concurrent_controls:
         for name, truth in scenario.truths.items():
             if any(isinstance(course, dict) for course in truth.of(scenario.endpoint_name).values()):

@@ -140,15 +140,15 @@ ARMS = (
         "n_concurrent",
         "int32",
         "patients",
-        "Patients of the control enrolled by then, while the arm could be given too: all of them in trials whose arms are "
-        "there from the first patient to the last.",
+        "Patients of the control enrolled by then, while the arm could be given too: all of them in trials whose arms "
+        "are there from the first patient to the last.",
     ),
     Column(
         "opened_month",
         "float64",
         "months",
-        "When the first patient was enrolled who could be given the arm; 0 for an arm that is there from the beginning, "
-        "missing for one that has not opened.",
+        "When the first patient was enrolled who could be given the arm; 0 for an arm that is there from the "
+        "beginning, missing for one that has not opened.",
     ),
     Column("n_known", "int32", "patients", "Patients of the arm whose outcome was known."),
     Column("total", "float64", "endpoint", "Sum of the arm's known outcomes."),
@@ -283,7 +283,8 @@ def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) ->
     by_arm = {
         "is_open": "is_open", "is_claimed": "is_claimed", "meets_efficacy": "meets_efficacy",
         "is_control": "is_control", "closed_by": "closed_by",
-        "n_enrolled": "arm_enrolled", "n_concurrent": "n_concurrent", "opened_month": "opened_month", "n_known": "arm_known", "total": "arm_total", "estimate": "estimate",
+        "n_enrolled": "arm_enrolled", "n_concurrent": "n_concurrent", "opened_month": "opened_month",
+        "n_known": "arm_known", "total": "arm_total", "estimate": "estimate",
         "prob_best": "prob_best", "prob_better": "prob_better", "allocation": "allocation", "effect": "effect",
         "effect_lower": "effect_lower", "effect_upper": "effect_upper",
     }  # fmt: skip

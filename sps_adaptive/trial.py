@@ -96,7 +96,19 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
         there = taking(design, cohort, state, snapshot.n_enrolled)
         records.append(
-            record(design, cohort, look, snapshot, decision, state, there, allocation, takes_place, decision.claim, final=False)
+            record(
+                design,
+                cohort,
+                look,
+                snapshot,
+                decision,
+                state,
+                there,
+                allocation,
+                takes_place,
+                decision.claim,
+                final=False,
+            )
         )
     return final_analysis(design, cohort, potential, state, records)
 
@@ -326,7 +338,7 @@ def concurrent_controls(design: Design, snapshot: Snapshot) -> Int[Array, "R A"]
 
 
 def opened_month(design: Design, cohort: Cohort, snapshot: Snapshot) -> Float[Array, "R A"]:
-    """Return when the first patient came who could be given each arm; 0 if it was there from the beginning, else NaN."""
+    """Return when the first patient came who could be given each arm; 0 if it was there from the beginning."""
     month = np.zeros((len(snapshot.day), len(design.arms)))
     if snapshot.spans is None or design.spans is None:
         return month

@@ -181,8 +181,11 @@ CLOSES_AT = ("  patients: 60\n", "  patients: 60\n  closes_at_month: 20\n")
         ({"rituximab": "{opens: {month: 20}}"}, [CLOSES_AT], "'rituximab' opens in month 20, and enrolment closes in"),
         (
             {"rituximab": "{opens: {when_closed: mmf}}"},
-            [("arms:\n", "arms:\n  mmf: {{opens: {{when_closed: rituximab}}}}\n"), ("placebo: 0.4", "placebo: 0.4, mmf: 0")]
-            + [("{{response: {{placebo: {{0", "{{response: {{mmf: 0.1, placebo: {{0")],
+            [
+                ("arms:\n", "arms:\n  mmf: {{opens: {{when_closed: rituximab}}}}\n"),
+                ("placebo: 0.4", "placebo: 0.4, mmf: 0"),
+                ("{{response: {{placebo: {{0", "{{response: {{mmf: 0.1, placebo: {{0"),
+            ],
             "'rituximab' waits for 'mmf', which can close only after 'rituximab' has",
         ),
         (
@@ -273,7 +276,9 @@ ADAPTIVE = [
 RULES = "[{kind: drop_arm, probability: 0.2}, {kind: efficacy, probability: 0.97}]"
 
 
-@pytest.mark.parametrize("looks", ["{kind: enrolled, first: 11, every: 9}", "{kind: calendar, at_months: [0.1, 9, 30]}"])
+@pytest.mark.parametrize(
+    "looks", ["{kind: enrolled, first: 11, every: 9}", "{kind: calendar, at_months: [0.1, 9, 30]}"]
+)
 @pytest.mark.parametrize("realisation", ["quota", "independent", "{{kind: urn}}", "permuted_block"])
 @pytest.mark.parametrize("controls", ["concurrent", "all"])
 def test_with_all_arms_opening_at_the_first_patient_the_trial_is_the_same_bit_for_bit(controls, realisation, looks):
@@ -310,7 +315,10 @@ def test_an_arm_that_a_rule_closed_is_compared_with_the_controls_of_its_days():
     means = {}
     for controls in ("concurrent", "all"):
         late = scenario(
-            rituximab="{opens: {when_closed: ivig}}", looks="{kind: enrolled, at: [20]}", decisions=drop, controls=controls
+            rituximab="{opens: {when_closed: ivig}}",
+            looks="{kind: enrolled, at: [20]}",
+            decisions=drop,
+            controls=controls,
         )
         record = run(late, "fading")["adaptive"]
         closed = ~record.looks[0].is_open[:, 1]

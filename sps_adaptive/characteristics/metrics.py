@@ -177,8 +177,8 @@ _OPENINGS = (
     _mean(
         "concurrent_controls",
         "patients",
-        "Mean number of patients of the control enrolled while the arm could be given too, by arm, among trials in which "
-        "it opens.",
+        "Mean number of patients of the control enrolled while the arm could be given too, by arm, among trials in "
+        "which it opens.",
     ),
 )
 

@@ -196,7 +196,9 @@ def estimates(trials: Trials, state: TrueState, is_binary: bool) -> Iterator[Ser
     if is_binary:
         yield Series("events", trials.total)
     yield Series("mean_outcome", _ratio(trials.total, trials.n_known), origin=float(state.value[control]))
-    error = np.where(np.isfinite(arms.opened_month), arms.effect - effect, np.nan)  # nothing is told of an arm that never was
+    error = np.where(
+        np.isfinite(arms.opened_month), arms.effect - effect, np.nan
+    )  # nothing is told of an arm that never was
     inside = (arms.effect_lower <= effect) & (effect <= arms.effect_upper)
     fitted = np.isfinite(arms.effect) & np.isfinite(arms.effect_lower) & np.isfinite(arms.effect_upper)
     observed = _ratio(arms.total, arms.n_known)

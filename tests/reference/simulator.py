@@ -16,10 +16,11 @@ take place.
 An arm may open and close by the protocol: with a patient, at the end of a month, or as soon as a rule closes another
 arm. Whether a patient can get an arm is asked on the day on which the patient comes. Wherever an arm begins or ends to
 be there for patients, the probabilities of the last look are found anew for the arms that are there, and a new
-randomisation list begins. Rules judge arms that have opened, that is, that are there from the beginning or that some patient
-enrolled could have got, and go on to judge those that the protocol has closed. A trial without experimental arms goes on while one is to come: it has
-not opened, the protocol has not closed it, and enrolment goes on. Two arms are compared by the patients who could have
-got either, if controls are to be concurrent: an analysis of its own, of fewer patients.
+randomisation list begins. Rules judge arms that have opened, that is, that are there from the beginning or that some
+patient enrolled could have got, and go on to judge those that the protocol has closed. A trial without experimental
+arms goes on while one is to come: it has not opened, the protocol has not closed it, and enrolment goes on. Two arms
+are compared by the patients who could have got either, if controls are to be concurrent: an analysis of its own, of
+fewer patients.
 """
 
 from __future__ import annotations
