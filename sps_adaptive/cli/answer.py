@@ -199,8 +199,8 @@ def _openings(results: Answer, figures: Figures) -> Table | None:
         ["truth", "arm"],
         ["opens, %", "month", "concurrent\ncontrols", "patients", "closed, %"],
         "Month, and patients of the control enrolled while the arm could be given too: means among the trials in "
-        "which the arm opens. Patients of the arm: mean of all trials. Closed: % of trials in which it takes no more patients "
-        "when enrolment ends.",
+        "which the arm opens. Patients of the arm: mean of all trials. Closed: % of trials in which it takes no more "
+        "patients when enrolment ends.",
     )
     for truth in results.truths:
         get = _Row(figures, truth, "adaptive")

@@ -78,6 +78,8 @@ def four_trials():
         "is_claimed": np.array([claimed.get((r, k), (0, 0, 0)) for r, k, _ in look_rows], bool).reshape(-1),
         "meets_efficacy": np.array([meets.get((r, k), (0, 0, 0)) for r, k, _ in look_rows], bool).reshape(-1),
         "n_enrolled": np.array([at_end[r][0] for r, _, _ in look_rows]).reshape(-1),
+        "n_concurrent": np.array([[at_end[r][0][0]] * 3 for r, _, _ in look_rows]).reshape(-1),
+        "opened_month": np.zeros(3 * len(look_rows)),
         "n_known": np.array([at_end[r][1] for r, _, _ in look_rows]).reshape(-1),
         "total": np.array([at_end[r][2] for r, _, _ in look_rows], float).reshape(-1),
         "effect": np.array([at_end[r][3] for r, _, _ in look_rows]).reshape(-1),

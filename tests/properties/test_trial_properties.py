@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sps_adaptive import block
-from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
+from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential, Span
 from sps_adaptive.endpoints.assessment import Assessed
 from sps_adaptive.tables import LookRecord, TrialRecord
 from sps_adaptive.trial import run
@@ -67,6 +67,12 @@ def later(schedule: Any, months: float) -> Any:
     return schedule.model_copy(update=changes)
 
 
+def opened_later(span: Span, days: float) -> Span:
+    """The same arm, with the days on which it opens and closes moved."""
+    on = {name: None if (day := getattr(span, name)) is None else day + days for name in ("opens_on", "closes_on")}
+    return span._replace(**on)
+
+
 @EXAMPLES
 @given(texts, st.floats(0.5, 3000))
 def test_shifting_the_calendar_changes_no_verdict(text, shift):
@@ -76,7 +82,9 @@ def test_shifting_the_calendar_changes_no_verdict(text, shift):
     moved = case.cohort._replace(enrolled_at=case.cohort.enrolled_at + shift, dropout_at=case.cohort.dropout_at + shift)
     potential = case.potential._replace(known_at=case.potential.known_at + shift)
     design = case.design._replace(
-        schedule=later(case.design.schedule, shift / DAYS_PER_MONTH), closes_at=case.design.closes_at + shift
+        schedule=later(case.design.schedule, shift / DAYS_PER_MONTH),
+        closes_at=case.design.closes_at + shift,
+        spans=case.design.spans and tuple(opened_later(span, shift) for span in case.design.spans),
     )
     before, after = record_of(text), run(design, moved, potential)
     for one, other in zip(before.looks, after.looks, strict=True):
