@@ -243,7 +243,7 @@ def plan_of(scenario: Any, design: str = "adaptive") -> Plan:
         extra = {key: getattr(given, key) for key in ("power", "floor", "ceiling", "control_share")}
         extra |= {key: getattr(given, key) or 0 for key in ("burn_in", "burn_in_per_arm")}
     opens, closes = moments_of(scenario, "opens"), moments_of(scenario, "closes")
-    if any(opens) or any(closes):
+    if any(opens) or any(closes):  # otherwise all arms are there throughout
         model = scenario.analysis[next(iter(scenario.endpoints))]
         extra |= {"opens": opens, "closes": closes, "concurrent": model.controls == "concurrent"}
     if scenario.looks.kind != "none":
@@ -276,6 +276,8 @@ def moments_of(scenario: Any, which: str) -> tuple[tuple[str, float] | None, ...
         moment = getattr(arm, which)
         if moment is None:
             found.append(None)
+        elif which == "opens" and moment.patient == 1:
+            found.append(None)  # with the trial
         elif moment.patient is not None:
             found.append(("patient", moment.patient))
         elif moment.month is not None:
@@ -876,7 +878,7 @@ class _Trial:
     def _opened(self) -> set[int]:
         """The arms that are there from the beginning, and those that some patient enrolled could have got."""
         moments = self.plan.opens or [None] * self.plan.n_arms
-        at_once = {arm for arm, moment in enumerate(moments) if moment in (None, ("patient", 1))}
+        at_once = {arm for arm, moment in enumerate(moments) if moment is None}
         return at_once | {arm for there in self.could_get for arm in there}
 
     def _is_coming(self, day: float) -> bool:
@@ -886,7 +888,7 @@ class _Trial:
         opened = self._opened()
         return any(arm not in opened and not self._closes(arm, len(self.arm), day) for arm in range(self.plan.n_arms))
 
-    def _takes_patients(self) -> list[bool]:
+    def _takes_patients(self, *, enrolment_closed: bool = False) -> list[bool]:
         """For each arm, whether the next patient could get it; if all are enrolled, whether the last one could.
 
         Where enrolment closes before that patient comes, whether the arm was there on the day on which it closed.
@@ -894,7 +896,8 @@ class _Trial:
         if len(self.arm) == self.plan.patients:
             return [self.open[arm] and arm in self.could_get[-1] for arm in range(self.plan.n_arms)]
         patient = len(self.arm)
-        there = self._there(patient, min(self._later(self.patients.enrolled_at[patient]), self.plan.closes_at))
+        comes = math.inf if enrolment_closed else self._later(self.patients.enrolled_at[patient])
+        there = self._there(patient, min(comes, self.plan.closes_at))
         return [arm in there for arm in range(self.plan.n_arms)]
 
     def _experimental(self, arms: list[int]) -> list[int]:
@@ -1033,7 +1036,7 @@ class _Trial:
         selected = max(sorted(self.claimed), key=lambda arm: mean[arm]) if self.claimed else -1
         nobody = [0.0] * self.plan.n_arms
         if not stopped:
-            self.takes_patients = self._takes_patients()
+            self.takes_patients = self._takes_patients(enrolment_closed=True)
         final = self._report(number, day, belief, heard, would_claim, nobody, judged)
         arms = self.arm + [-1] * (self.plan.patients - len(self.arm))
         decision_day = self.stop_day if stopped else day
