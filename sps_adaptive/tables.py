@@ -124,8 +124,8 @@ ARMS = (
         "is_open",
         "bool",
         "",
-        "Whether the arm was open after this look (final analysis: when enrolment ended): where arms open late or close "
-        "early, whether the next patient could be given it.",
+        "Whether the arm was open after this look (final analysis: when enrolment ended): where arms open late or "
+        "close early, whether the next patient could be given it.",
     ),
     Column("is_claimed", "bool", "", "Whether the arm has been declared effective by now."),
     Column(
