@@ -53,15 +53,6 @@ class Population(Part):
     """Factors known at enrolment, by name, each with the prevalence of its levels. They can be balanced by the
     randomisation; they have no effect on outcomes for now."""
 
-    closes_at_month: Annotated[float, Field(gt=0, le=1200)] | None = None
-    """Enrolment closes in this month, whatever the number enrolled; the final analysis follows when everybody has been
-    followed. Left out: enrolment goes on to the last patient."""
-
-    @property
-    def closes_at(self) -> float:
-        """The day on which enrolment closes, inf for never."""
-        return np.inf if self.closes_at_month is None else self.closes_at_month * DAYS_PER_MONTH
-
     def factors(self) -> dict[str, int]:
         """Return the factors that patients are told apart by, with their numbers of levels: covariates, then the site.
 
