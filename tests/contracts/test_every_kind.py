@@ -140,6 +140,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"target": "rsihr", "gamma": 4, "floor": 0.1},
         {"target": "equal", "burn_in": 20},
     ],
+    ("allocation", "gittins"): [{"ahead": 3}, {"ahead": 1, "discount": 0.9, "controlled": True, "floor": 0.1}],
     ("allocation", "erade"): [{"target": "rsihr"}, {"target": "neyman", "alpha": 0.7, "floor": 0.1}],
     ("allocation", "play_the_winner"): [{}, {"urn": 3, "beta": 2, "control_share": "matched"}],
     ("allocation", "mixture"): [
