@@ -9,6 +9,7 @@ from sps_adaptive.allocation.equal import Equal
 from sps_adaptive.allocation.erade import Erade
 from sps_adaptive.allocation.fixed import Fixed
 from sps_adaptive.allocation.gittins import Gittins
+from sps_adaptive.allocation.gittins_normal import GittinsNormal
 from sps_adaptive.allocation.information_weighted import InformationWeighted
 from sps_adaptive.allocation.mixture import Ingredient, Mixture
 from sps_adaptive.allocation.neyman import Neyman
@@ -26,6 +27,7 @@ AllocationKind = Annotated[
     | Erade
     | Fixed
     | Gittins
+    | GittinsNormal
     | InformationWeighted
     | Mixture
     | Neyman
@@ -50,6 +52,7 @@ __all__ = [
     "Erade",
     "Fixed",
     "Gittins",
+    "GittinsNormal",
     "InformationWeighted",
     "Mixture",
     "Neyman",

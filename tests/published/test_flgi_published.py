@@ -15,7 +15,7 @@ import pytest
 from scipy.stats import hypergeom, norm
 
 from sps_adaptive.allocation.gittins_index import controlled_flgi_probabilities, flgi_probabilities, gittins_tables
-from sps_adaptive.allocation.gittins_normal import flgi_normal_probabilities, normal_tables
+from sps_adaptive.allocation.gittins_normal_index import flgi_normal_probabilities, normal_tables
 
 
 def published(name):
