@@ -224,8 +224,8 @@ def gallery(
 ) -> None:
     """Compare all ways to allocate patients, exactly.
 
-    What each costs in power, at the same familywise error, and what the patients in the trial gain. A setting is a scenario with a binary endpoint in
-    which arms are declared effective at the final analysis only.
+    What each costs in power, at the same familywise error, and what the patients in the trial gain. A setting is a
+    scenario with a binary endpoint in which arms are declared effective at the final analysis only.
     """
     with in_words():
         from sps_adaptive.cli.gallery import packaged, show_gallery
