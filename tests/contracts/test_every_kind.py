@@ -146,7 +146,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"ahead": 1, "discount": 0.9, "controlled": True},
     ],
     ("allocation", "erade"): [{"target": "rsihr"}, {"target": "neyman", "alpha": 0.7, "floor": 0.1}],
-    ("allocation", "play_the_winner"): [{}, {"urn": 3, "beta": 2, "control_share": "matched"}],
+    ("allocation", "play_the_winner"): [{}, {"balls": 3, "added": 2, "control_share": "matched"}],
     ("allocation", "mixture"): [
         {
             "rules": [
