@@ -66,6 +66,6 @@ class PlayTheWinner(Bounded):
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are."""
         return (
-            f"the balls in an urn: {self.balls:g} of each arm at first, {self.added:g} for each success of the arm, and a "
-            f"share of {self.added:g} for each failure of another"
+            f"the balls in an urn: {self.balls:g} of each arm at first, {self.added:g} for each success of the arm, "
+            f"and a share of {self.added:g} for each failure of another"
         )
