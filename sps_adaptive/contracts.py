@@ -281,6 +281,11 @@ class ProportionPosterior(Posterior, Protocol):
         """Return known outcomes and responders of each arm."""
         ...
 
+    @property
+    def priors(self) -> tuple[tuple[float, float], ...]:
+        """Oriented (alpha, beta) of each arm before any data."""
+        ...
+
     def log_bayes_factor_equal(self, among: Bool[Array, "R A"]) -> Float[Array, " R"]:
         """Return log P(data | the arms of `among` are equal) - log P(data | each has a rate of its own)."""
         ...

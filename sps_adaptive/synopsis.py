@@ -342,9 +342,9 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
                 f"A floor of {rule.floor:g} in blocks of {block} is less than one patient a block: a block may have "
                 "none on that arm. Longer blocks hold the floor more closely."
             )
-        if isinstance(rule, PlayTheWinner) and rule.urn < 5 * rule.beta and rule.floor == 0 and rule.burn_in is None:
+        if isinstance(rule, PlayTheWinner) and rule.balls < 5 * rule.added and rule.floor == 0 and rule.burn_in is None:
             yield (
-                f"An urn of {rule.urn:g} and {rule.beta:g} for each outcome can be all but decided by its first "
+                f"An urn of {rule.balls:g} and {rule.added:g} for each outcome can be all but decided by its first "
                 "patients: so it was in the first ECMO trial, 11 patients to 1. Set a larger urn, a floor or a burn_in."
             )
         if isinstance(rule, DoublyAdaptive | Erade) and (most := _most_between_looks(scenario)) > 10:

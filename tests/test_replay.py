@@ -186,7 +186,7 @@ def test_a_trial_that_pauses_is_replayed_on_the_days_on_which_its_patients_came(
             assert (patients["assessed_month"] <= look["month"]).sum() == look["n_known"]
             assert look["n_pending"] == 0  # they are waited for
             assert not patients["enrolled_month"].between(look["month"] - 1e-9, look["month"]).any()
-            for number, _, better in again.rules(look["look"]):
+            for number, _, _, _, better in again.rules(look["look"]):
                 if planned.decisions[number - 1].kind == "efficacy":
                     told = [look["prob_better"][planned.arm_names.index(arm)] for arm in better]
                     np.testing.assert_allclose(list(better.values()), told, atol=1e-12)

@@ -8,6 +8,8 @@ from sps_adaptive.allocation.doubly_adaptive import DoublyAdaptive
 from sps_adaptive.allocation.equal import Equal
 from sps_adaptive.allocation.erade import Erade
 from sps_adaptive.allocation.fixed import Fixed
+from sps_adaptive.allocation.gittins import Gittins
+from sps_adaptive.allocation.gittins_normal import GittinsNormal
 from sps_adaptive.allocation.information_weighted import InformationWeighted
 from sps_adaptive.allocation.mixture import Ingredient, Mixture
 from sps_adaptive.allocation.neyman import Neyman
@@ -24,6 +26,8 @@ AllocationKind = Annotated[
     | Equal
     | Erade
     | Fixed
+    | Gittins
+    | GittinsNormal
     | InformationWeighted
     | Mixture
     | Neyman
@@ -47,6 +51,8 @@ __all__ = [
     "Equal",
     "Erade",
     "Fixed",
+    "Gittins",
+    "GittinsNormal",
     "InformationWeighted",
     "Mixture",
     "Neyman",

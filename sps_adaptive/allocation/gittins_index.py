@@ -166,10 +166,15 @@ def controlled_flgi_probabilities(
     The other open arms share the rest by the forward-looking rule among themselves. A control alone gets everybody;
     when it has closed, the others share everything.
     """
-    rivals = is_open.copy()
-    rivals[:, control] = False
-    n_open = is_open.sum(axis=1)
-    share = np.where(is_open[:, control], 1 / np.maximum(n_open, 1), 0.0)
+    rivals, share = beside_control(is_open, control)
     probabilities = flgi_probabilities(successes, failures, rivals, tables, block) * (1 - share)[:, None]
     probabilities[:, control] = share
     return probabilities
+
+
+def beside_control(is_open: Bool[Array, "R A"], control: int) -> tuple[Bool[Array, "R A"], Float[Array, " R"]]:
+    """Return the open arms without the control, and the control's equal share among the open arms."""
+    rivals = is_open.copy()
+    rivals[:, control] = False
+    share = np.where(is_open[:, control], 1 / np.maximum(is_open.sum(axis=1), 1), 0.0)
+    return rivals, share

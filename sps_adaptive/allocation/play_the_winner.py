@@ -44,9 +44,9 @@ class PlayTheWinner(Bounded):
     """
 
     kind: Literal["play_the_winner"]
-    urn: Annotated[float, Field(gt=0, le=10_000)] = 1.0
+    balls: Annotated[float, Field(gt=0, le=10_000)] = 1.0
     """u: balls of each arm to begin with. The more, the slower the rule moves."""
-    beta: Annotated[float, Field(gt=0, le=10_000)] = 1.0
+    added: Annotated[float, Field(gt=0, le=10_000)] = 1.0
     """Balls that an outcome adds."""
 
     def weights(self, look: Look) -> Float[Array, "R A"]:
@@ -54,7 +54,7 @@ class PlayTheWinner(Bounded):
         known, successes = cast(ProportionPosterior, look.posterior).counts()
         failures = known - successes
         from_others = (failures.sum(axis=1, keepdims=True) - failures) / (known.shape[1] - 1)
-        return self.urn + self.beta * (successes + from_others)
+        return self.balls + self.added * (successes + from_others)
 
     def problems(self, setting: Setting) -> Problems:
         """Return bounds that cannot be kept, and an endpoint without successes."""
@@ -66,6 +66,6 @@ class PlayTheWinner(Bounded):
     def in_proportion_to(self) -> str:
         """Return in plain English what the weights are."""
         return (
-            f"the balls in an urn: {self.urn:g} of each arm at first, {self.beta:g} for each success of the arm, and a "
-            f"share of {self.beta:g} for each failure of another"
+            f"the balls in an urn: {self.balls:g} of each arm at first, {self.added:g} for each success of the arm, "
+            f"and a share of {self.added:g} for each failure of another"
         )

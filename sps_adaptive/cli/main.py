@@ -222,10 +222,10 @@ def gallery(
     ] = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Compare all ways to allocate patients, at the same familywise error, exactly.
+    """Compare all ways to allocate patients, exactly.
 
-    What each costs in power and what the patients in the trial gain. A setting is a scenario with a binary endpoint in
-    which arms are declared effective at the final analysis only.
+    What each costs in power, at the same familywise error, and what the patients in the trial gain. A setting is a
+    scenario with a binary endpoint in which arms are declared effective at the final analysis only.
     """
     with in_words():
         from sps_adaptive.cli.gallery import packaged, show_gallery

@@ -92,6 +92,11 @@ class ConcurrentPosterior:
         """Return known outcomes and responders of each arm, where the posterior is one of proportions."""
         return cast("ProportionPosterior", self.whole).counts()
 
+    @property
+    def priors(self) -> tuple[tuple[float, float], ...]:
+        """Priors of the arms, where the posterior is one of proportions."""
+        return cast("ProportionPosterior", self.whole).priors
+
     def prob_better(self, than: int, by: float = 0.0) -> Float[Array, "R A"]:
         """Return P(arm - arm `than` > by) for each arm, from concurrent patients."""
         better = self.whole.prob_better(than, by).copy()

@@ -163,10 +163,17 @@ def arm_products_of(snapshot: Snapshot, x: Float[Array, "R N"], y: Float[Array, 
     return products
 
 
-def plugged_in(seen: Products, snapshot: Snapshot, sd: float) -> tuple[Float[Array, "R A"], Float[Array, "R A"]]:
-    """Return mean and standard deviation of posteriors that take each arm's standard deviation as known; see `Normal`.
+def plugged_in(
+    seen: Products, snapshot: Snapshot, sd: float
+) -> tuple[Float[Array, "R A"], Float[Array, "R A"], Float[Array, "R A"]]:
+    """Return what a posterior is that takes each arm's standard deviation as known; see `Normal`.
 
     Equal outcomes have a standard deviation of next to nothing, and none at all that of the scenario.
+
+    Returns
+    -------
+    tuple
+        Posterior mean, posterior standard deviation, and standard deviation of an outcome, by arm.
     """
     known, value = snapshot.known[..., -1], snapshot.value[..., -1]
     total = seen.n.sum(axis=1, keepdims=True)
@@ -176,8 +183,9 @@ def plugged_in(seen: Products, snapshot: Snapshot, sd: float) -> tuple[Float[Arr
     reach = np.where(total > 1, np.maximum(high - low, LEAST_SD * sd), sd)
     enough = seen.n >= 2
     n = np.where(enough, seen.n, 2.0)
-    own = np.maximum(np.sqrt(seen.yy / (n - 1)), LEAST_SD * sd) / np.sqrt(n - 1)
-    return np.where(enough, seen.mean_y, overall), np.where(enough, own, WIDE * reach)
+    outcome = np.maximum(np.sqrt(seen.yy / (n - 1)), LEAST_SD * sd)
+    mean, own = np.where(enough, seen.mean_y, overall), np.where(enough, outcome / np.sqrt(n - 1), WIDE * reach)
+    return mean, own, np.where(enough, outcome, sd)
 
 
 def prior_arrays(

@@ -53,6 +53,11 @@ class Remembered:
         """Return an estimate of the standard deviation of one patient's outcome on each arm."""
         return self._posterior.outcome_sd()
 
+    @property
+    def priors(self) -> tuple[tuple[float, float], ...]:
+        """Priors of the arms, where the posterior is one of proportions."""
+        return cast("ProportionPosterior", self._posterior).priors
+
     def log_bayes_factor_equal(self, among: Bool[Array, "R A"]) -> Float[Array, " R"]:
         """Return the log Bayes factor of equality of the arms of `among`, where the posterior is one of proportions."""
         return cast("ProportionPosterior", self._posterior).log_bayes_factor_equal(among)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sps_adaptive.allocation import Equal, Fixed
 from sps_adaptive.characteristics.truths import true_state
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.calibration import Calibration, calibrate, with_threshold
@@ -24,7 +23,7 @@ DROPPING = "equal, arms dropped"
 DROP = {"kind": "drop_arm", "probability": 0.25}
 """An arm closes when it is better than the control with a probability below this."""
 
-Sections = Mapping[str, Any]
+Sections = dict[str, Any]
 
 
 class Entry(NamedTuple):
@@ -36,18 +35,43 @@ class Entry(NamedTuple):
     """Whether arms are dropped as well."""
 
 
+TEMPERED: Sections = {"kind": "thompson", "power": 0.5, "floor": 0.1}
+
 ENTRIES: tuple[Entry, ...] = (
     Entry("equal", {"kind": "equal"}),
     Entry(DROPPING, {"kind": "equal"}, drops=True),
+    Entry("square-root control", {"kind": "square_root_control"}),
     Entry("Thompson", {"kind": "thompson", "power": 1, "floor": 0.1}),
-    Entry("Thompson, power 1/2", {"kind": "thompson", "power": 0.5, "floor": 0.1}),
+    Entry("Thompson, power 1/2", TEMPERED),
     Entry("Thompson, power n/2N", {"kind": "thompson", "floor": 0.1}),
-    Entry("Thompson, control 1/3", {"kind": "thompson", "power": 0.5, "floor": 0.1, "control_share": 1 / 3}),
-    Entry("Thompson, control matched", {"kind": "thompson", "power": 0.5, "floor": 0.1, "control_share": "matched"}),
+    Entry("Thompson, control 1/3", TEMPERED | {"control_share": 1 / 3}),
+    Entry("Thompson, control 1/3, arms dropped", TEMPERED | {"control_share": 1 / 3}, drops=True),
+    Entry("Thompson, control matched", TEMPERED | {"control_share": "matched"}),
+    Entry("Thompson, independent draws", TEMPERED | {"realisation": "independent"}),
+    Entry("Thompson, permuted blocks", TEMPERED | {"realisation": "permuted_block"}),
+    Entry("top-two Thompson", {"kind": "top_two", "floor": 0.1}),
+    Entry("information-weighted", {"kind": "information_weighted", "floor": 0.1}),
+    Entry("Trippa", {"kind": "trippa"}),
+    Entry("null hypothesis", {"kind": "null_hypothesis", "floor": 0.1}),
+    Entry("Neyman", {"kind": "neyman", "floor": 0.1}),
+    Entry("RSIHR", {"kind": "rsihr", "floor": 0.1}),
+    Entry("doubly adaptive, RSIHR", {"kind": "doubly_adaptive", "target": "rsihr", "floor": 0.1}),
+    Entry("Gittins", {"kind": "gittins", "ahead": 6}),
+    Entry("Gittins, controlled", {"kind": "gittins", "ahead": 6, "controlled": True}),
+    Entry("play the winner", {"kind": "play_the_winner"}),
     Entry(
-        "Thompson, independent draws", {"kind": "thompson", "power": 0.5, "floor": 0.1, "realisation": "independent"}
+        "half equal, half Thompson",
+        {
+            "kind": "mixture",
+            "rules": [
+                {"weight": 0.5, "rule": {"kind": "equal"}},
+                {"weight": 0.5, "rule": {"kind": "thompson", "power": 1}},
+            ],
+        },
     ),
 )
+"""Every rule once, and the variants of Thompson's that matter. Left out: `erade`, which is for two arms, and lists that
+look back on single patients (`urn`, `stratified`, `minimisation`), which no sum over counts can follow."""
 
 
 def gallery(
@@ -118,7 +142,7 @@ def rows(base: Scenario, level: float, entry: Entry) -> Iterator[dict[str, Any]]
             "rule": entry.name,
             "truth": truth,
             "threshold": found.threshold,
-            "learns": not isinstance(case.allocation, Equal | Fixed),
+            "learns": case.allocation.bind(case.arm_names).learns,
             "drops": entry.drops,
             **at_level,
         }
@@ -126,7 +150,7 @@ def rows(base: Scenario, level: float, entry: Entry) -> Iterator[dict[str, Any]]
 
 def setting(base: Scenario, entry: Entry) -> Scenario:
     """Return the setting with one way to allocate."""
-    allocation = {"block": 2 * len(base.arms)} | dict(entry.allocation)
+    allocation: Sections = {"block": 2 * len(base.arms)} | entry.allocation
     if allocation.get("realisation") == "independent":
         del allocation["block"]
     rules = [rule.model_dump(mode="json", exclude_unset=True) for rule in base.decisions]

@@ -29,7 +29,7 @@ def probabilities(known, successes, is_open=None, **given):
         ([0, 0], [0, 0], {}, [1 / 2, 1 / 2]),
         ([1, 0], [1, 0], {}, [2 / 3, 1 / 3]),
         ([1, 0], [0, 0], {}, [1 / 3, 2 / 3]),
-        ([5, 3], [3, 1], {"urn": 2, "beta": 3}, [(2 + 3 * 5) / 28, (2 + 3 * 3) / 28]),
+        ([5, 3], [3, 1], {"balls": 2, "added": 3}, [(2 + 3 * 5) / 28, (2 + 3 * 3) / 28]),
         ([4, 2, 2], [1, 2, 0], {}, [3 / 11, 5.5 / 11, 2.5 / 11]),  # failures 3, 0, 2
         ([4, 2, 2], [1, 2, 0], {"is_open": [True, True, False]}, [3 / 8.5, 5.5 / 8.5, 0]),
     ],
@@ -86,7 +86,7 @@ def ball_by_ball(rates, patients, urn, beta):
     [((0.3, 0.8), 7, 1, 1), ((0.3, 0.8), 6, 0.5, 2), ((0.2, 0.5, 0.9), 5, 1, 1), ((0.6, 0.1, 0.4, 0.7), 4, 2, 3)],
 )
 def test_small_trials_ball_by_ball(rates, patients, urn, beta):
-    found, expected = exact(case(rates, patients, urn=urn, beta=beta)), ball_by_ball(rates, patients, urn, beta)
+    found, expected = exact(case(rates, patients, balls=urn, added=beta)), ball_by_ball(rates, patients, urn, beta)
     np.testing.assert_allclose(found["enrolled"], expected[0], atol=1e-12)
     np.testing.assert_allclose(found["enrolled squared"], expected[1], atol=1e-11)
 

@@ -35,6 +35,10 @@ class FakePosterior:
     def counts(self) -> tuple[Array, Array]:
         return np.full(self.best.shape, 10), np.round(10 * self.best).astype(int)
 
+    @property
+    def priors(self) -> tuple[tuple[float, float], ...]:
+        return ((1.0, 1.0),) * self.best.shape[1]
+
     def log_bayes_factor_equal(self, among: Array) -> Array:
         return 2 - 5 * np.where(among, self.best, 0).max(axis=1)
 

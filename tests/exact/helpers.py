@@ -385,6 +385,7 @@ def enumerated(case: Scenario) -> Figures:
             u_arm=(),
             u_block=(),
             covariate=[0.0] * plan.patients,
+            levels=[],
             value=Asking(  # type: ignore[arg-type]
                 lambda _: Asking(lambda arm: float(chance.choose([1 - rates[arm], rates[arm]])))
             ),

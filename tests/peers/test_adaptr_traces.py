@@ -125,6 +125,7 @@ def replayed(name: str) -> tuple[Looks, Design, Look, Decision]:
         arm_enrolled=n,
         arm_known=n,
         is_open=looks.is_open,
+        is_claimed=np.zeros(n.shape, bool),
         posterior=Told(looks),  # type: ignore[arg-type]  # the rules ask nothing else of it
     )
     return looks, design, look, decide(design, look, np.zeros(n.shape, bool), looks.control)

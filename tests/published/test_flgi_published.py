@@ -1,8 +1,8 @@
-"""Villar, Wason and Bowden (2015), Table 3, by a simulation of the trial around the functions of the rule.
+"""Villar, Wason and Bowden (2015), Table 3, and Williamson and Villar (2020), Table 1, by simulation around the rules.
 
-The trial is simulated here, patient blocks and all, since the table counts patients and tests them in ways of its own;
-they are written down in the data file. Tolerances are four standard errors of the difference between two simulations,
-ours and the printed one.
+The trials are simulated here, patient blocks and all, since the tables count patients and test them in ways of their
+own; they are written down in the data files. Tolerances are four standard errors of the difference between two
+simulations, ours and the printed one.
 """
 
 import json
@@ -15,8 +15,14 @@ import pytest
 from scipy.stats import hypergeom, norm
 
 from sps_adaptive.allocation.gittins_index import controlled_flgi_probabilities, flgi_probabilities, gittins_tables
+from sps_adaptive.allocation.gittins_normal_index import flgi_normal_probabilities, normal_tables
 
-TABLE = json.loads((Path(__file__).parent / "data" / "villar_wason_bowden_2015_flgi.json").read_text(encoding="utf-8"))
+
+def published(name):
+    return json.loads((Path(__file__).parent / "data" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+TABLE, NORMAL = published("villar_wason_bowden_2015_flgi"), published("williamson_villar_2020_flgi")
 ROWS = TABLE["rows"]
 PATIENTS, BLOCK, PRINTED = TABLE["patients"], TABLE["block"], TABLE["replicates"]
 REPLICATES = 20_000
@@ -55,13 +61,13 @@ def of(row, prior=2):
     return trials(row["rule"], tuple(row["p"]), prior)
 
 
-def standard_errors(found, printed, spread):
+def standard_errors(found, printed, spread, replicates=PRINTED):
     """How far a mean over our trials is from the printed one, both with a standard deviation of `spread` a trial."""
-    return (found - printed) / (spread * np.sqrt(1 / REPLICATES + 1 / PRINTED))
+    return (found - printed) / (spread * np.sqrt(1 / REPLICATES + 1 / replicates))
 
 
-def agrees(found, printed, spread):
-    return abs(standard_errors(found, printed, spread)) < 4
+def agrees(found, printed, spread, replicates=PRINTED):
+    return abs(standard_errors(found, printed, spread, replicates)) < 4
 
 
 def spread_of_deviation(total):
@@ -142,3 +148,25 @@ def test_a_uniform_prior_does_not_give_the_printed_figures():
         return np.sum(np.square(errors))
 
     assert discrepancy(2) < 9.5 < 18.5 < discrepancy(1)  # the 95% and 99.9% points of chi-square with 4 degrees
+
+
+def normal_statistics(means, block):
+    """The test statistics of two-arm trials with normal outcomes; each arm's prior is worth one observation of 0."""
+    rng = np.random.default_rng(2020)
+    sd, patients = NORMAL["sd"], NORMAL["patients"]
+    tables = normal_tables((1.0, 1.0), NORMAL["discount"], patients + block, block)
+    total, n = np.zeros((REPLICATES, 2)), np.zeros((REPLICATES, 2), int)
+    spread, is_open = np.full((REPLICATES, 2), sd), np.ones((REPLICATES, 2), bool)
+    for _ in range(patients // block):
+        dealt = rng.multinomial(block, flgi_normal_probabilities(total / (n + 1), n, spread, is_open, tables))
+        total = total + dealt * np.array(means) + sd * np.sqrt(dealt) * rng.standard_normal(total.shape)
+        n = n + dealt
+    mean = total / n
+    return (mean[:, 1] - mean[:, 0]) / (sd * np.sqrt((1 / n).sum(axis=1)))
+
+
+@pytest.mark.parametrize("row", NORMAL["rows"], ids=lambda row: f"block {row['block']}")
+def test_error_and_power_after_the_rule_for_normal_outcomes(row):
+    for figure, means in (("error", NORMAL["null"]), ("power", NORMAL["alternative"])):
+        rejected = normal_statistics(means, row["block"]) >= row["critical"]
+        assert agrees(rejected.mean(), row[figure], rejected.std(), NORMAL["replicates"])
