@@ -335,8 +335,24 @@ class Scenario(Part):
 
     def problems(self) -> list[Problem]:
         """Return all that parses and yet cannot be, each with the path of the place to mend."""
-        found = [Problem(tuple(path), message, hint) for path, message, hint in self._problems()]
+        found = [
+            Problem(tuple(path), message, hint, also=self._elsewhere(tuple(path), message))
+            for path, message, hint in self._problems()
+        ]
         return [*found, *self._contradictions()]
+
+    def _elsewhere(self, path: tuple[str | int, ...], message: str) -> tuple[tuple[str | int, ...], ...]:
+        """Return the other places that a problem is about: either could be mended."""
+        match path:
+            case ("arms", name, "closes", unit) if "before it opens" in message:
+                return (("arms", name, "opens", unit),)
+            case ("arms" | "looks", *_) if "last patient" in message or "the last of" in message:
+                return (("population", "patients"),)
+            case ("arms" | "looks", *_) if "enrolment closes" in message:
+                return (("population", "closes_at_month"),)
+            case ("allocation", "floor" | "ceiling") if "beside the control" in message:
+                return (("allocation", "control_share"),)
+        return ()
 
     def _contradictions(self) -> Iterator[Problem]:
         """Yield rules that cannot stand beside each other."""

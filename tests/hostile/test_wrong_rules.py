@@ -192,3 +192,18 @@ def test_an_error_needs_planned_looks():
     assert (
         "not planned" in problem.message and "final" in problem.hint and problem.line == line_of(text, "error: 0.025")
     )
+
+
+@pytest.mark.parametrize(
+    "old, new, place, also",
+    [
+        ("  ivig: {", "  ivig: {opens: {patient: 80}, ", "arms.ivig.opens.patient", "patients: 72"),
+        ("first: 24", "first: 90", "looks.first", "patients: 72"),
+        ("floor: 0.15", "floor: 0.4", "allocation.floor", "control_share"),
+    ],
+)
+def test_what_lies_between_two_places_names_both(old, new, place, also):
+    text = changed(IVIG, (old, new))
+    told = [problem.text("file.yaml") for problem in problems_of(text) if ".".join(map(str, problem.path)) == place]
+    assert len(told) == 1 and told[0].startswith(f"file.yaml:{line_of(text, new)}:")
+    assert f" at file.yaml:{line_of(text, also)}" in told[0]
