@@ -352,6 +352,8 @@ class Scenario(Part):
                 return (("population", "closes_at_month"),)
             case ("allocation", "floor" | "ceiling") if "beside the control" in message:
                 return (("allocation", "control_share"),)
+            case ("decisions", *rule, "at_looks", int()) if "from_look is" in message:
+                return (("decisions", *rule, "from_look"),)
         return ()
 
     def _contradictions(self) -> Iterator[Problem]:

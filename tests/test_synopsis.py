@@ -400,3 +400,13 @@ def test_covariates_and_the_list_are_told():
 )
 def test_the_defaults_of_a_list_are_told(section, told):
     assert told in defaults(changed(("allocation.block", None), ("allocation.realisation", section)))
+
+
+def test_a_rule_at_listed_looks_is_told_to_speak_at_the_final_analysis_too():
+    late = {"kind": "efficacy", "probability": 0.99, "at_looks": [1]}
+    free = {"kind": "futility", "probability": 0.05, "at_looks": [1, 3], "binding": False}
+    only_looks = {"kind": "harm", "probability": 0.95, "at_looks": [2]}
+    told = describe(changed(("decisions", [late, free, only_looks])))
+    assert any("above 0.99, at look 1 and at the final analysis; then the trial stops" in each for each in told)
+    assert any("at looks 1 and 3 and at the final analysis (not binding)." in each for each in told)
+    assert any("with probability above 0.95, at look 2." in each for each in told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -84,8 +85,8 @@ class Rule(Part):
     from_look: Annotated[int, Field(ge=1)] = 1
     """First look at which the rule applies (1 is the first); the final analysis always counts as late enough."""
     at_looks: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=1000)] | None = None
-    """The looks at which the rule applies, by number; left out: all of them from `from_look` on. The final analysis is
-    not in the list, and the rule is heard there if it is one for the final analysis."""
+    """The looks at which the rule applies, by number, in order; left out: all of them from `from_look` on. The final
+    analysis is not in the list, and the rule is heard there if it is one for the final analysis."""
 
     @property
     def word(self) -> str:
@@ -178,7 +179,8 @@ class Rule(Part):
         """
         free = "" if self.is_binding or self.inner else " (not binding)"
         if self.at_looks is not None:
-            return f", at look{'s' * (len(self.at_looks) > 1)} {listed(self.at_looks)}{free}"
+            end = " and at the final analysis" if self.at_final else ""
+            return f", at look{'s' * (len(self.at_looks) > 1)} {listed(self.at_looks)}{end}{free}"
         return f", from look {self.from_look}{free}" if self.from_look > 1 else free
 
     def problems(self, n_looks: int, at_final: bool) -> list[Place]:
@@ -202,6 +204,24 @@ class Rule(Part):
             for place, number in enumerate(self.at_looks or [])
             if number > n_looks
         ]
+        return found + self._looks_out_of_order()
+
+    def _looks_out_of_order(self) -> list[Place]:
+        """Return looks listed that come before `from_look`, or not in order, as (path, message, hint)."""
+        numbers, found = self.at_looks or [], list[Place]()
+        if early := [number for number in numbers if number < self.from_look]:
+            found.append(
+                (
+                    ("at_looks", numbers.index(early[0])),
+                    f"the rule is never heard at look{'s' * (len(early) > 1)} {listed(early)}: from_look is "
+                    f"{self.from_look}",
+                    "leave out from_look, or these numbers in at_looks",
+                )
+            )
+        for place, (before, number) in enumerate(pairwise(numbers), start=1):
+            if number <= before:
+                what = f"look {number} is listed twice" if number == before else f"look {number} after look {before}"
+                found.append((("at_looks", place), what, "list each look once, in order"))
         return found
 
 

@@ -141,6 +141,26 @@ WRONG_RULES = {
         "the rule begins at look 9",
         "from 1 to 4",
     ),
+    "a look listed twice": (
+        "{kind: harm, probability: 0.9, at_looks: [1, 2, 2]}",
+        "at_looks",
+        "at_looks.2: look 2 is listed twice",
+        "list each look once, in order",
+    ),
+    "looks out of order": (
+        "{kind: harm, probability: 0.9, at_looks: [3, 1]}",
+        "at_looks",
+        "at_looks.1: look 1 after look 3",
+        "list each look once, in order",
+    ),
+    "looks before the first": (
+        "{kind: any_of, rules: [{kind: harm, probability: 0.9}, "
+        "{kind: harm, probability: 0.95, from_look: 3, at_looks: [1, 2, 3]}]}",
+        "from_look",
+        "rules.1.at_looks.0: the rule is never heard at looks 1 and 2: from_look is 3; compare "
+        "decisions.2.rules.1.from_look at line",
+        "leave out from_look",
+    ),
     "too small a margin": (
         "{kind: non_inferiority, margin: -0.1, probability: 0.98}",
         "margin: -",
