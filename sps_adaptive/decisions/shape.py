@@ -39,10 +39,11 @@ class Shape(Part):
     """Of `wang_tsiatis`: 0 is O'Brien and Fleming, 0.5 Pocock, and 0.25 lies between them."""
     final: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The threshold at the final analysis."""
-    error: Annotated[float, Field(gt=0, lt=0.5)] | None = None
+    error: Annotated[float, Field(ge=1e-9, lt=0.5)] | None = None
     """In place of `final`: the one-sided type I error of one comparison over all analyses at which the rule is heard,
     with normal outcomes of known spread, a flat prior and no difference, if the information is as planned: patients
-    enrolled or assessed at each look as a share of all. No other rule is taken into account."""
+    enrolled or assessed at each look as a share of all. No other rule is taken into account. Smaller errors than 1e-9
+    would need thresholds that cannot be told from 1."""
 
     @property
     def exponent(self) -> float:

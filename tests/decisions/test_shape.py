@@ -110,3 +110,14 @@ def test_what_does_not_parse(given):
 def test_a_shape_that_is_not_planned_has_no_threshold():
     with pytest.raises(TypeError, match="planned"):
         at([0.5], shape="pocock", error=0.05)
+
+
+@pytest.mark.parametrize("looks", [0, 4, 99])
+def test_the_smallest_error_has_thresholds_that_can_be_exceeded(looks):
+    """The same at all analyses, and further from 1 than what counts as a tie."""
+    smallest = Shape(shape="pocock", error=1e-9)
+    fractions = tuple((np.arange(looks + 1) + 1.0) / (looks + 1))
+    threshold = smallest.planned(fractions).at(np.array(fractions))
+    assert (threshold < 1 - 2e-12).all() and (threshold >= 1 - 1.001e-9).all()
+    with pytest.raises(ValidationError, match="greater than or equal to"):
+        Shape(shape="pocock", error=1e-16)

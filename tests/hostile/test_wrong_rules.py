@@ -93,6 +93,12 @@ WRONG_RULES = {
         "pocock has its own delta",
         "others do not",
     ),
+    "an error too small for any threshold": (
+        "{kind: efficacy, probability: {shape: pocock, error: 1.0e-16}}",
+        "error",
+        "error: must be at least 1e-09, got 1e-16",
+        "give a number of at least 1e-09 and below 0.5",
+    ),
     "an error of giving up": (
         "{kind: drop_arm, probability: {shape: pocock, error: 0.05}}",
         "error",
