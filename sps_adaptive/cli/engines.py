@@ -48,8 +48,12 @@ def pick(scenario: Scenario, engine: str, replicates: int | None = None) -> Pick
     Raises
     ------
     UsageError
-        If exact figures are asked for together with a number of simulated trials.
+        If exact figures are asked for together with a number of simulated trials; or if a rule needs the paths of the
+        trial, and they cannot be summed.
     """
+    from sps_adaptive.exact.binding import refuse_unsummable
+
+    refuse_unsummable(scenario)
     if engine == Engine.simulate:
         return Pick(False)
     if engine == Engine.exact:
@@ -77,8 +81,12 @@ def outlook(scenario: Scenario) -> str:
     Raises
     ------
     UsageError
-        If the scenario asks for exact figures and there can be none.
+        If the scenario asks for exact figures and there can be none; or if a rule needs the paths of the trial, and
+        they cannot be summed.
     """
+    from sps_adaptive.exact.binding import refuse_unsummable
+
+    refuse_unsummable(scenario)
     engine = scenario.simulation.engine
     if engine == Engine.simulate:
         return "simulated, as the scenario asks."

@@ -36,9 +36,32 @@ def designs(scenario: Scenario) -> dict[str, Design]:
         If a rule needs the paths of a trial whose paths cannot be summed.
     """
     made = scenario.designs()
-    if not any(isinstance(rule, Predictive) or is_conditional(rule) for _, rule in scenario.rules()):
+    if not _needs_paths(scenario):
         return made
     return dict(_bound(_Key(scenario)))
+
+
+def refuse_unsummable(scenario: Scenario) -> None:
+    """Refuse, before anything runs, a scenario that has rules about paths that cannot be summed.
+
+    Raises
+    ------
+    UsageError
+        If a rule needs the paths of the trial, and they cannot be summed.
+    """
+    if not _needs_paths(scenario):
+        return
+    from sps_adaptive.exact.calendar import reasons_against_paths
+
+    if reasons := reasons_against_paths(scenario):
+        raise UsageError(
+            f"a predictive rule or a conditional test needs a trial whose paths can be summed: {reasons[0]}",
+            "use rules on the posterior probability, or change what stands in the way",
+        )
+
+
+def _needs_paths(scenario: Scenario) -> bool:
+    return any(isinstance(rule, Predictive) or is_conditional(rule) for _, rule in scenario.rules())
 
 
 def is_conditional(rule: object) -> bool:
@@ -61,13 +84,9 @@ class _Key:
 
 @lru_cache(maxsize=8)
 def _bound(key: _Key) -> tuple[tuple[str, Design], ...]:
-    from sps_adaptive.exact.calendar import course, reasons_against_paths
+    from sps_adaptive.exact.calendar import course
 
-    if reasons := reasons_against_paths(key.scenario):
-        raise UsageError(
-            f"a predictive rule or a conditional test needs a trial whose paths can be summed: {reasons[0]}",
-            "use rules on the posterior probability, or change what stands in the way",
-        )
+    refuse_unsummable(key.scenario)
     return tuple((name, bound(design, course(key.scenario, design))) for name, design in key.scenario.designs().items())
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sps_adaptive.errors import UsageError
+from sps_adaptive.exact.binding import refuse_unsummable
 from sps_adaptive.runs.blocks import Unit, stems, units_needed
 from sps_adaptive.runs.dictionary import data_dictionary
 from sps_adaptive.runs.exact import ExactResults, compute_exact, is_exact, open_exact
@@ -91,6 +92,7 @@ def simulate(
     if not isinstance(scenario, Scenario):
         raise UsageError("simulate takes a scenario, not the name of its file", "simulate(load_scenario(file))")
     scenario = _as_asked(scenario, replicates, seed)
+    refuse_unsummable(scenario)
     chosen = _chosen(scenario, truths)
     if workers < 1:
         raise UsageError(f"{workers} workers cannot work", "use 1 or more")

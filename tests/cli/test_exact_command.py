@@ -14,11 +14,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sps_adaptive import load_scenario
+from sps_adaptive import load_scenario, simulate
 from sps_adaptive.characteristics.exact import exact_tables
 from sps_adaptive.cli import main
 from sps_adaptive.cli.certified import by_invariance, largest_errors, whatever_the_rate
 from sps_adaptive.cli.figures import Figure, Figures, bound, number, percent, rate
+from sps_adaptive.errors import UsageError
 from sps_adaptive.runs import exact
 from sps_adaptive.runs.exact import ExactResults, compute_exact
 
@@ -467,3 +468,23 @@ def test_ctrl_c_leaves_nothing_behind(call, here, three):
     assert out == ""
     assert err.splitlines()[-1] == "Interrupted: nothing was written, and the same command begins anew."
     assert [path.name for path in here.iterdir()] == ["large.yaml"]
+
+
+# ------------------------------------------------------------------------------- rules that sum over paths
+
+PREDICTIVE = ("decisions:\n", "decisions:\n  - {kind: predictive, probability: 0.1}\n")
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("simulate", "-w", 1), ("simulate", "--engine", "simulate")])
+@pytest.mark.parametrize("engine", ["auto", "simulate"])
+def test_a_rule_about_paths_that_cannot_be_summed_is_refused_at_once(call, two, here, arguments, engine):
+    events = "looks: {kind: events, at: [8]}\n"
+    looks = next(line for line in two.read_text().splitlines(keepends=True) if line.startswith("looks:"))
+    asks = ("truths:", f"simulation: {{engine: {engine}}}\ntruths:")
+    file = changed(two, here / "it.yaml", PREDICTIVE, (looks, events), asks)
+    told = call(arguments[0], file, *arguments[1:])
+    refused(told, "needs a trial whose paths can be summed")
+    assert "Simulated" not in told.stderr and not (here / "runs").exists()
+    with pytest.raises(UsageError, match="whose paths can be summed"):
+        simulate(load_scenario(file), replicates=10)
+    assert call("check", changed(two, here / "sound.yaml", PREDICTIVE)).exit_code == 0
