@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
@@ -65,7 +66,8 @@ class Moment(Part):
     @model_validator(mode="after")
     def _one_of_them(self) -> Moment:
         if [self.patient, self.month, self.when_closed].count(None) != 2:
-            raise ValueError("give one of patient, month and when_closed")
+            what, hint = "give one of patient, month and when_closed", "for example {patient: 19} or {month: 12}"
+            raise PydanticCustomError("value_error", what, {"hint": hint})
         return self
 
 
@@ -461,6 +463,9 @@ class Scenario(Part):
                 f"a difference of proportions can never be more than {abs(rule.by):g}",
                 "10 percentage points are 0.10",
             )
+        against = getattr(rule, "against", "control")
+        if not isinstance(against, str) and self.endpoint.kind == "binary" and not 0 <= against <= 1:
+            yield ("against",), f"a proportion can never be {against:g}", "30 percent are 0.30"
         if not rule.at_final and self.n_looks == 0:
             yield (), "a rule for looks, and the trial has none", "add looks, or leave the rule out"
         if isinstance(rule, Prune) and rule.keep >= len(self.arms) - 1:

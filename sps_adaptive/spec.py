@@ -421,7 +421,7 @@ def _said(error: _Error) -> tuple[str, str]:
     if error.place.is_key:
         return _wrong_key(error)
     if error.kind in ("value_error", "assertion_error"):
-        return re.sub(r"^(?:Value|Assertion) error, ", "", error.said), ""
+        return re.sub(r"^(?:Value|Assertion) error, ", "", error.said), str(error.context.get("hint", ""))
     if error.kind == "union_tag_not_found":
         return "kind is missing", f"one of: {', '.join(_kinds_possible(place))}"
     if error.kind == "union_tag_invalid":
@@ -434,7 +434,8 @@ def _said(error: _Error) -> tuple[str, str]:
         )
     if error.kind in _LENGTHS:
         name, words = _LENGTHS[error.kind]
-        return words.format(error.context[name], error.context.get("actual_length", len(value))), ""
+        number = error.context.get("actual_length")  # of a mapping that is too long pydantic does not say it
+        return words.format(error.context[name], len(value) if number is None else number), ""
     if error.kind == "finite_number":
         return f"a finite number is needed, got {show(value)}", f"give {_wanted(place)}"
     if error.kind == "literal_error" and place.path[-1:] == ("kind",):

@@ -185,6 +185,18 @@ WRONG_RULES = {
         "more than 1.5",
         "0.10",
     ),
+    "a fixed value that is no share": (
+        "{kind: futility, against: 30, probability: 0.1}",
+        "against: 30",
+        "against: a proportion can never be 30",
+        "30 percent are 0.30",
+    ),
+    "a fixed value below all shares": (
+        "{kind: all_of, rules: [{kind: drop_arm, probability: 0.2}, {kind: drop_arm, against: -0.1, probability: 0.1}]}",
+        "against: -0.1",
+        "rules.1.against: a proportion can never be -0.1",
+        "0.30",
+    ),
     "rules about rules about rules": (
         "{kind: all_of, rules: " * 200 + "[]" + "}" * 200,
         "",
@@ -233,3 +245,18 @@ def test_what_lies_between_two_places_names_both(old, new, place, also):
     told = [problem.text("file.yaml") for problem in problems_of(text) if ".".join(map(str, problem.path)) == place]
     assert len(told) == 1 and told[0].startswith(f"file.yaml:{line_of(text, new)}:")
     assert f" at file.yaml:{line_of(text, also)}" in told[0]
+
+
+def test_too_many_arms_are_counted():
+    arms = "".join(f"  arm {k}: {{}}\n" for k in range(48))
+    found = [problem.text(None) for problem in problems_of(changed(IVIG, ("population:", f"{arms}population:")))]
+    assert any("arms: at most 50 entries are possible, got 51" in each for each in found), found
+
+
+@pytest.mark.parametrize("moment", ["{}", "{patient: 3, month: 2}"])
+def test_a_moment_that_is_none_gets_an_example(moment):
+    text = changed(IVIG, ("  ivig: {", f"  ivig: {{opens: {moment}, "))
+    (problem,) = problems_of(text)
+    assert problem.path == ("arms", "ivig", "opens") and problem.line == line_of(text, "opens: {")
+    assert problem.message == "give one of patient, month and when_closed"
+    assert problem.hint == "for example {patient: 19} or {month: 12}"
