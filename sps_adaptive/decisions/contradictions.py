@@ -7,6 +7,7 @@ from itertools import product
 from typing import NamedTuple
 
 from sps_adaptive.arrays import TIE
+from sps_adaptive.decisions.any_of import AnyOf
 from sps_adaptive.decisions.joined import Joined
 from sps_adaptive.decisions.non_inferiority import NonInferiority
 from sps_adaptive.decisions.predictive import Predictive
@@ -40,6 +41,12 @@ class Placed(NamedTuple):
 
     path: Path
     rule: Rule
+    within: tuple[Rule, ...] = ()
+    """The rules that it is joined in."""
+
+    def is_heard(self, number: int, *, is_final: bool) -> bool:
+        """Return whether the rule is heard at an analysis, by its number from 1."""
+        return all(rule.at_final if is_final else rule.heard_at(number) for rule in (self.rule, *self.within))
 
 
 def contradictions(rules: Sequence[Rule], n_looks: int, fractions: tuple[float, ...] | None) -> Iterator[Pair]:
@@ -58,8 +65,28 @@ def contradictions(rules: Sequence[Rule], n_looks: int, fractions: tuple[float, 
         yield from unlike(Placed((position,), rule))
     leaves = [Placed((k, *path), leaf) for k, rule in enumerate(rules) for path, leaf in rule.leaves()]
     yield from two_meanings(leaves)
-    alone = [Placed((k,), rule) for k, rule in enumerate(rules) if isinstance(rule, Crossing)]
-    yield from crossing(alone, n_looks, fractions)
+    enough = [each for k, rule in enumerate(rules) for each in by_itself(Placed((k,), rule))]
+    yield from crossing([resolved(each, fractions) for each in enough], n_looks, fractions)
+
+
+def by_itself(placed: Placed) -> Iterator[Placed]:
+    """Yield the rules that need no other to have a consequence: those of `any_of` too, with the looks of both."""
+    if isinstance(placed.rule, Crossing):
+        yield placed
+    if isinstance(placed.rule, AnyOf):
+        within = (*placed.within, placed.rule)
+        for k, rule in enumerate(placed.rule.inner):
+            yield from by_itself(Placed((*placed.path, "rules", k), rule, within))
+
+
+def resolved(placed: Placed, fractions: tuple[float, ...] | None) -> Placed:
+    """Return a rule with the thresholds that follow from its type I error, where they can be known."""
+    if fractions is None:
+        return placed
+    try:
+        return placed._replace(rule=placed.rule.planned(fractions))
+    except ValueError:  # no threshold has this error, which is told elsewhere
+        return placed
 
 
 def unlike(joined: Placed) -> Iterator[Pair]:
@@ -128,7 +155,7 @@ def crossing(rules: Sequence[Placed], n_looks: int, fractions: tuple[float, ...]
         for number in range(1, n_looks + 2):
             is_final = number > n_looks
             both = (high.rule, low.rule)
-            if not all(rule.at_final if is_final else rule.heard_at(number) for rule in both):
+            if not all(each.is_heard(number, is_final=is_final) for each in (high, low)):
                 continue
             planned = fractions[number - 1] if fractions and not is_final else None
             upper, lower = (rule.threshold_at(number, n_looks, planned) for rule in both)

@@ -84,3 +84,29 @@ def test_effective_has_one_meaning():
     assert found.path == (1,) and found.also == (0,)
     (found,) = pairs(weaker, weaker | {"margin": 0.2})
     assert found.path == (1, "margin") and found.also == (0, "margin")
+
+
+def test_thresholds_that_follow_from_an_error_are_compared():
+    """With two looks Pocock's threshold for an error of 0.3 is near 0.84."""
+    error = EFFICACY | {"probability": {"shape": "pocock", "error": 0.3}}
+    (found,) = pairs(error, {"kind": "futility", "probability": 0.9})
+    assert found.also == (0, "probability") and "declared effective above 0.8" in found.message
+    assert pairs(error, {"kind": "futility", "probability": 0.7}) == []
+
+
+def test_each_rule_of_any_of_is_compared_at_the_looks_of_both():
+    low = [{"kind": "futility", "probability": p} for p in (0.1, 0.7, 0.9)]
+    either = {"kind": "any_of", "rules": low}
+    efficacy = EFFICACY | {"probability": 0.6}
+    assert [pair.path for pair in pairs(efficacy, either)] == [
+        (1, "rules", 1, "probability"),
+        (1, "rules", 2, "probability"),
+    ]
+    inside = {"kind": "any_of", "rules": [either, {"kind": "futility", "probability": 0.2}]}
+    assert len(pairs(efficacy, inside)) == 2
+    assert pairs(efficacy, {"kind": "all_of", "rules": low}) == []
+    drops = [{"kind": "drop_arm", "probability": p} for p in (0.1, 0.9)]
+    late = {"kind": "any_of", "rules": drops, "from_look": 2}
+    assert pairs(efficacy | {"at_looks": [1]}, late) == []
+    (found,) = pairs(efficacy, late)
+    assert "at look 2" in found.message
