@@ -410,3 +410,12 @@ def test_a_rule_at_listed_looks_is_told_to_speak_at_the_final_analysis_too():
     assert any("above 0.99, at look 1 and at the final analysis; then the trial stops" in each for each in told)
     assert any("at looks 1 and 3 and at the final analysis (not binding)." in each for each in told)
     assert any("with probability above 0.95, at look 2." in each for each in told)
+
+
+def test_a_rule_that_stands_there_twice_is_asked_about():
+    other = {"kind": "drop_arm", "probability": 0.1}
+    said = "Rule 3 repeats rule 1 and changes nothing"
+    rule = {"kind": "efficacy", "margin": 0, "probability": 0.99}
+    twice = warnings(changed(("decisions", [rule, other, {"kind": "efficacy", "probability": 0.99}])))
+    assert [each for each in twice if "repeats" in each] == [f"{said}: is one of them meant to be another?"]
+    assert not [each for each in warnings(changed(("decisions", [rule, other]))) if "repeats" in each]
