@@ -22,6 +22,9 @@ from sps_adaptive.trial import look_at, run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jaxtyping import Bool
+
+    from sps_adaptive.contracts import Array
 
 
 class Heard(NamedTuple):
@@ -35,7 +38,7 @@ class Heard(NamedTuple):
     """What it compares, and which side of the threshold matters, as in a formula: `P(better than placebo) >`."""
     threshold: float
     values: dict[str, float]
-    """What is compared with the threshold, by experimental arm."""
+    """What is compared with the threshold, by arm that is judged."""
 
 
 class Replay(NamedTuple):
@@ -96,6 +99,18 @@ class Replay(NamedTuple):
         before = [look.is_control[0] for look in self.record.looks[: number - 1] if look.took_place[0]]
         return self.scenario.arm_names[int(before[-1].argmax()) if before else self.scenario.control]
 
+    def under_study(self, number: int) -> Bool[Array, "1 A"]:
+        """Return which arms had opened and were closed by no rule when a look began; those judged, if it is the final.
+
+        A trial that stopped at a look is judged at the end as it was then, with the arms declared effective.
+        """
+        seen, stop = self.record.looks[number - 1], int(self.record.stop_look[0])
+        until = stop if stop and number > stop else number
+        before = [look for look in self.record.looks[: until - 1] if look.took_place[0]]
+        closed = np.logical_or.reduce([look.closed_by > 0 for look in before] or [np.zeros_like(seen.is_open)])
+        is_open = ~closed & np.isfinite(seen.opened_month)
+        return is_open | seen.is_claimed if number == len(self.record.looks) and stop else is_open
+
     def rules(self, number: int) -> list[Heard]:
         """Return what each rule compared at a look, for the rules that spoke.
 
@@ -118,13 +133,14 @@ class Replay(NamedTuple):
         snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
         control = design.arms.index(self.control_at(number))
         look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot))
-        look = look._replace(control=control)
+        look = look._replace(control=control, is_open=self.under_study(number))
         numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design != FIXED or rule.at_final]
         found = []
         for k, rule in zip(numbers, design.decisions, strict=True):
             for leaf in comparing(rule, look):
                 value, threshold = leaf.compared(look)
-                by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if a != control}
+                judged = leaf.judged(look)[0]
+                by_arm = {name: float(value[0, a]) for a, name in enumerate(design.arms) if judged[a]}
                 own = leaf if isinstance(leaf, Crossing) else leaf.rule
                 asked = f"{own.compares(design.arms[control])} {'>' if own.upper else '<'}"
                 found.append(Heard(k, own.word, asked, float(threshold[0]), by_arm))

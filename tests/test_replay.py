@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sps_adaptive.block import simulate_block
+from sps_adaptive.cli.output import _state, story
 from sps_adaptive.contracts import DAYS_PER_MONTH
 from sps_adaptive.errors import UsageError
 from sps_adaptive.replay import replay
@@ -190,3 +191,40 @@ def test_a_trial_that_pauses_is_replayed_on_the_days_on_which_its_patients_came(
                 if planned.decisions[number - 1].kind == "efficacy":
                     told = [look["prob_better"][planned.arm_names.index(arm)] for arm in better]
                     np.testing.assert_allclose(list(better.values()), told, atol=1e-12)
+
+
+PLATFORM = """
+title: an arm that opens late, and one that may become the control
+arms: {placebo: {control: true}, a: {}, b: {}, late: {opens: {patient: 30}}}
+population: {patients: 60, accrual: {kind: steady, patients_per_month: 2}}
+endpoints: {response: {kind: binary, better: higher, assessed_at_month: 0}}
+analysis: {response: {kind: beta_binomial, controls: all}}
+looks: {kind: enrolled, at: [20, 40]}
+allocation: {kind: equal}
+decisions: [{kind: promote, probability: 0.9}, {kind: drop_arm, probability: 0.3}]
+truths: {one works: {response: {placebo: 0.2, a: 0.7, b: 0.2, late: 0.5}}}
+"""
+
+
+def test_arms_to_come_and_new_controls_are_told_and_only_arms_judged_are_listed(capsys):
+    planned = parse_scenario(PLATFORM)
+    seen = set()
+    for replicate in range(10):
+        again = replay(planned, "one works", replicate)
+        for look in again.looks():
+            names = np.array(planned.arm_names)
+            if not look["is_final"]:
+                before = [each for each in again.looks() if each["look"] < look["look"]]
+                closed = np.any([np.array(each["closed_by"]) > 0 for each in before] or [np.zeros(4)], axis=0)
+                here = ~closed & np.array([True, True, True, look["n_enrolled"] >= 30])
+                control = again.control_at(look["look"])
+                for heard in again.rules(look["look"]):
+                    assert set(heard.values) == set(names[here]) - {control}
+            states = [_state(planned, look, k) for k in range(4)]
+            assert (states[3] == "not yet open") == (look["n_enrolled"] < 30 and not look["is_final"])
+            now = [name for name, state in zip(names, states, strict=True) if state.endswith("control now")]
+            assert now == [name for name in names[look["is_control"]] if name != "placebo"]
+            seen |= set(states)
+        story(again, patients=False)
+    assert {"not yet open", "closed", "open", "declared effective, control now"} <= seen
+    assert "declared effective, control now" in " ".join(capsys.readouterr().out.split())

@@ -86,7 +86,7 @@ def story(told: Replay, *, patients: bool) -> None:
         table(_look_table(scenario, look))
         for heard in told.rules(look["look"]):
             each = ", ".join(f"{arm} {value:.4f}" for arm, value in heard.values.items())
-            prose(f"Rule {heard.number} ({heard.kind}): {heard.asked} {heard.threshold:g}? {each}.")
+            prose(f"Rule {heard.number} ({heard.kind}): {heard.asked} {heard.threshold:g}? {each or 'no arm'}.")
         prose(_sentence(scenario, look))
     say()
     selected = told.selected_arm()
@@ -125,9 +125,21 @@ def _look_table(scenario: Scenario, look: dict[str, Any]) -> Table:
             cells.append("" if is_control else interval)
         if goes_on:
             cells.append(f"{look['allocation'][k]:.3f}")
-        state = "declared effective" if look["is_claimed"][k] else "open" if look["is_open"][k] else "closed"
-        made.add(arm, *cells, state)
+        made.add(arm, *cells, _state(scenario, look, k))
     return made
+
+
+def _state(scenario: Scenario, look: dict[str, Any], k: int) -> str:
+    """Return what has become of an arm; who is the control now, if no longer the first one."""
+    if look["is_claimed"][k]:
+        state = "declared effective"
+    elif look["is_open"][k]:
+        state = "open"
+    elif look["opened_month"][k] != look["opened_month"][k]:  # NaN
+        state = "never opened" if look["is_final"] else "not yet open"
+    else:
+        state = "closed"
+    return f"{state}, control now" if look["is_control"][k] and k != scenario.control else state
 
 
 def _sentence(scenario: Scenario, look: dict[str, Any]) -> str:
