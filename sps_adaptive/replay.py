@@ -111,6 +111,11 @@ class Replay(NamedTuple):
         is_open = ~closed & np.isfinite(seen.opened_month)
         return is_open | seen.is_claimed if number == len(self.record.looks) and stop else is_open
 
+    def _claimed_before(self, number: int) -> Bool[Array, "1 A"]:
+        """Return which arms had been declared effective when a look began."""
+        before = [look.is_claimed for look in self.record.looks[: number - 1] if look.took_place[0]]
+        return before[-1] if before else np.zeros_like(self.record.looks[0].is_claimed)
+
     def rules(self, number: int) -> list[Heard]:
         """Return what each rule compared at a look, for the rules that spoke.
 
@@ -133,7 +138,7 @@ class Replay(NamedTuple):
         snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
         control = design.arms.index(self.control_at(number))
         look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot))
-        look = look._replace(control=control, is_open=self.under_study(number))
+        look = look._replace(control=control, is_open=self.under_study(number), is_claimed=self._claimed_before(number))
         numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design != FIXED or rule.at_final]
         found = []
         for k, rule in zip(numbers, design.decisions, strict=True):

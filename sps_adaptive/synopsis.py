@@ -398,8 +398,8 @@ def _most_between_looks(scenario: Scenario) -> int:
 
 def _about_decisions(scenario: Scenario) -> Iterator[str]:
     content = [rule.model_dump() for rule in scenario.decisions]
-    for number, rule in enumerate(content, start=1):
-        if (first := content.index(rule) + 1) < number:
+    for number, stated in enumerate(content, start=1):
+        if (first := content.index(stated) + 1) < number:
             yield f"Rule {number} repeats rule {first} and changes nothing: is one of them meant to be another?"
     claims = [rule for _, rule in scenario.claims() if isinstance(rule, Crossing)]
     if not claims:

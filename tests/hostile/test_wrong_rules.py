@@ -192,7 +192,7 @@ WRONG_RULES = {
         "30 percent are 0.30",
     ),
     "a fixed value below all shares": (
-        "{kind: all_of, rules: [{kind: drop_arm, probability: 0.2}, {kind: drop_arm, against: -0.1, probability: 0.1}]}",
+        "{kind: all_of, rules: [{kind: drop_arm, probability: 0.2}, {kind: drop_arm, against: -0.1, probability: 0}]}",
         "against: -0.1",
         "rules.1.against: a proportion can never be -0.1",
         "0.30",
