@@ -404,7 +404,20 @@ class Design(NamedTuple):
     decisions: tuple[DecisionRule, ...]
     efficacy_margin: float
     """The margin by which an arm must beat control to count as effective."""
+    efficacy_value: float | None = None
+    """The fixed value, oriented, that it must beat instead of the control; None: the control."""
     spans: tuple[Span, ...] | None = None
     """When each arm takes patients; None where all do from the first to the last."""
     closes_at: float = np.inf
     """Day on which enrolment closes, whatever the number enrolled."""
+
+    def is_effective(self, oriented: Float[Array, " A"], rounding: float = 1e-9) -> Bool[Array, " A"]:
+        """Return which arms are effective, if these are their true values, oriented; never the control.
+
+        They are if they exceed what the first rule that claims compares them with by more than its margin: the control,
+        or a fixed value. Compared with the best other arm, an arm is effective if it is better than the control.
+        """
+        bar = oriented[self.control] if self.efficacy_value is None else self.efficacy_value
+        effective = np.asarray(oriented - bar > self.efficacy_margin + rounding)
+        effective[self.control] = False
+        return effective

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel, Dealer, Design, Span
-from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote, Prune
+from sps_adaptive.decisions import DecisionKind, Efficacy, Equivalence, Predictive, Promote, Prune
 from sps_adaptive.decisions.contradictions import contradictions
 from sps_adaptive.decisions.rule import Ignored, Rule
 from sps_adaptive.decisions.rule import Path as RulePath
@@ -267,7 +267,8 @@ class Scenario(Part):
         spans: tuple[Span, ...] | None = None,
     ) -> Design:
         name = self.endpoint_name
-        margins = [rule.claims_beyond for _, rule in self.claims() if rule.claims_beyond is not None]
+        claims = [rule for _, rule in self.claims() if rule.claims_beyond is not None]
+        against = getattr(claims[0].oriented(self.endpoint), "against", "control") if claims else "control"
         return Design(
             arms=self.arm_names,
             control=self.control,
@@ -279,7 +280,8 @@ class Scenario(Part):
             allocation=allocation,
             dealer=dealer,
             decisions=tuple(rule.oriented(self.endpoint) for rule in decisions),
-            efficacy_margin=margins[0] if margins else 0.0,
+            efficacy_margin=(claims[0].claims_beyond or 0.0) if claims else 0.0,
+            efficacy_value=None if isinstance(against, str) else against,
             closes_at=self.population.closes_at,
             spans=spans,
         )
@@ -469,6 +471,13 @@ class Scenario(Part):
         yield from self._path_rule_problems(rule)
 
     def _error_problems(self, rule: Crossing) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        if getattr(rule, "against", "control") == "best" or isinstance(rule, Equivalence):
+            yield (
+                (),
+                f"an error of one comparison with the control, and {rule.word} compares something else",
+                "give final, the threshold at the final analysis",
+            )
+            return
         fractions = self.planned_fractions()
         if fractions is None:
             yield (

@@ -190,3 +190,24 @@ def test_a_trial_that_pauses_is_replayed_on_the_days_on_which_its_patients_came(
                 if planned.decisions[number - 1].kind == "efficacy":
                     told = [look["prob_better"][planned.arm_names.index(arm)] for arm in better]
                     np.testing.assert_allclose(list(better.values()), told, atol=1e-12)
+
+
+def test_what_rules_compare_in_a_platform_is_what_the_table_says():
+    """The late arm is compared with the controls enrolled meanwhile, also where a replay asks the rules again."""
+    scenario = load_scenario("scenarios/platform.yaml")
+    design = scenario.designs()["adaptive"]
+    margin = design.efficacy_margin
+    heard = 0
+    for replicate in range(12):
+        trial = replay(scenario, next(iter(scenario.truths)), replicate)
+        for number, seen in enumerate(trial.record.looks, start=1):
+            if not seen.took_place[0]:
+                continue
+            for each in trial.rules(number):
+                rule = scenario.decisions[each.number - 1]
+                if getattr(rule, "margin", None) != margin or getattr(rule, "against", "") != "control":
+                    continue
+                for arm, value in each.values.items():
+                    heard += 1
+                    assert value == pytest.approx(seen.prob_better[0, design.arms.index(arm)], abs=1e-12)
+    assert heard > 20

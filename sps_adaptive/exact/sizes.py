@@ -151,9 +151,7 @@ class _Case(NamedTuple):
         values = scenario.truth(truth).of(scenario.endpoint_name)
         rates = np.array([numbers(values[arm])[0] for arm in design.arms])  # one number each: `_check`
         rates = rates if scenario.endpoint.better == "higher" else 1 - rates
-        effective = rates - rates[design.control] > design.efficacy_margin + 1e-9
-        effective[design.control] = False
-        return cls(scenario, design, rates, effective, rates >= rates.max() - 1e-9)
+        return cls(scenario, design, rates, design.is_effective(rates), rates >= rates.max() - 1e-9)
 
     def probability(self, ending: Ending) -> Float[Array, " R"]:
         """Return the probability of each state."""

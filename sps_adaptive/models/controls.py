@@ -24,7 +24,7 @@ class Controlled(Part):
     """Where arms open late or close early: `concurrent` compares two arms by the patients enrolled while both could be
     given, so not those who came after a rule had closed one of them; `all` uses every patient. The second has more
     power, and is biased if outcomes drift while the trial enrols. Without arms that open late or close early there is
-    no difference."""
+    no difference. Probabilities of being the best of several arms, and rules that use them, take every patient."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -246,7 +246,7 @@ LEARNING: dict[str, dict[str, Any]] = {
     "neyman": {"floor": 0.2},
     "rsihr": {"burn_in": 8, "burn_in_per_arm": 3},
     "doubly_adaptive": {"target": "rsihr", "realisation": "independent"},
-    "play_the_winner": {"urn": 0.5, "realisation": "independent"},
+    "play_the_winner": {"balls": 0.5, "realisation": "independent"},
     "mixture": {
         "rules": [
             {"weight": 1, "rule": {"kind": "square_root_control"}},
