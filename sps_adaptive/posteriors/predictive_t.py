@@ -10,8 +10,8 @@ with :math:`T \sim t_\nu`. The sum of squares that is to come depends on T and o
 with a Beta variable B that is independent of T. Where M outcomes are added to those known, :math:`q = 1 / B`,
 :math:`B \sim \mathrm{Beta}((\nu + 1) / 2, (M - 1) / 2)`, and the e are 0. Where a separate trial learns the variance
 with M degrees of freedom, :math:`q = (1 - B) / B`, :math:`B \sim \mathrm{Beta}((\nu + 1) / 2, M / 2)`, and the e are
-what its prior adds. An arm succeeds if :math:`g + R T` exceeds a multiple of the root of the sum: given B, an inequality
-of second degree in T, whose probability is a difference of two Student-t cdfs. One integral over B is left.
+what its prior adds. An arm succeeds if :math:`g + R T` exceeds a multiple of the root of the sum: given B, an
+inequality of second degree in T, whose probability is a difference of two Student-t cdfs. One integral over B is left.
 """
 
 from __future__ import annotations
