@@ -9,8 +9,8 @@ y(x) does not fall. The states (x, y(x)) are stairs, and one walk up them finds 
 
 .. math:: P(\text{success}) = \sum_x P(Y_0 = x) P(Y_a \ge y(x)).
 
-Lee and Liu (2008) define the quantity for one arm, Saville, Connor, Ayers and Alvarez (2014) for two arms and for the
-patients enrolled so far.
+Lee and Liu (2008) give it for one arm, Saville, Connor, Ayers and Alvarez (2014) for two; Broglio, Connor and Berry
+(2014) use it both for the patients enrolled so far and for the maximum.
 """
 
 from __future__ import annotations
