@@ -96,8 +96,8 @@ class PredictiveSuccess(Crossing):
 
     @property
     def stops(self) -> bool:
-        """The trial stops."""
-        return True
+        """Whether the trial stops when the rule has declared an arm effective."""
+        return self.upper
 
     @property
     def counts_pending(self) -> bool:
@@ -126,7 +126,7 @@ class PredictiveSuccess(Crossing):
             more = look.arm_pending + (self.still_to_come(look) if self.horizon == "maximum" else 0)
             return look.posterior.prob_success(than, by, threshold, more)
         found = np.zeros(look.is_open.shape)
-        for arm in range(found.shape[1]):  # each has a trial of its own, with the control
+        for arm in range(look.is_open.shape[1]):  # each has a trial of its own, with the control
             if arm != look.control:
                 more = np.zeros(found.shape, np.int64)
                 more[:, [arm, look.control]] = self.patients_per_arm

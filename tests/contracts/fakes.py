@@ -63,9 +63,7 @@ class FakePosterior:
         answer[:, than] = 0
         return answer
 
-    def prob_success(
-        self, than: int | None, by: float, threshold: float, more: Array, fresh: bool = False
-    ) -> Array:
+    def prob_success(self, than: int | None, by: float, threshold: float, more: Array, fresh: bool = False) -> Array:
         """Between what is believed now and one half, the nearer to the latter the more is to come."""
         answer = 0.5 + (self.prob_better(than or 0, by) - 0.5) / (1 + threshold + more / (50 + fresh))
         answer[:, than or 0] = 0.0
