@@ -107,6 +107,8 @@ class Snapshot(NamedTuple):
     covariates: Float[Array, "R N C"]
     n_pending: Int[Array, " R"]
     """Enrolled, not yet assessed, not known to have dropped out."""
+    arm_pending: Int[Array, "R A"]
+    """Those of them on each arm."""
     arm_enrolled: Int[Array, "R A"]
     """Patients enrolled on each arm."""
     arm_known: Int[Array, "R A"]
@@ -167,6 +169,16 @@ class Posterior(Protocol):
         """Return mean and equal-tailed interval (mean, lower, upper) of arm - arm `than`; 0 for `than` itself."""
         ...
 
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Return P(the analysis after `more` outcomes of each arm has P(arm - arm `than` > by) > threshold).
+
+        Without `than` each arm is compared with the number `by`. `fresh`: the further outcomes are analysed alone, as
+        those of a separate trial; what they will be is predicted from all that is known in either case.
+        """
+        ...
+
 
 class Look(NamedTuple):
     """All that a rule of the trial may see."""
@@ -188,6 +200,8 @@ class Look(NamedTuple):
     """Patients enrolled on each arm."""
     arm_known: Int[Array, "R A"]
     """Those of them whose outcome is known."""
+    arm_pending: Int[Array, "R A"]
+    """Those of them whose outcome is yet to come: not known, and they are not known to have dropped out."""
     is_open: Bool[Array, "R A"]
     """Arms under study: those that have opened and that no rule has closed. In `probabilities`, arms that take patients
     now."""

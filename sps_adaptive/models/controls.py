@@ -113,6 +113,12 @@ class ConcurrentPosterior:
                 answer[:, arm] = self.pair(arm, than).difference(than, level)[:, arm]
         return answer
 
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Refuse: which of the patients to come will be concurrent is not known."""
+        raise TypeError("success is not predicted where arms open late or close early")
+
 
 def restricted(snapshot: Snapshot, keep: Bool[Array, "R N"]) -> Snapshot:
     """Return what would be known had only these patients been enrolled."""
