@@ -107,6 +107,8 @@ class Snapshot(NamedTuple):
     covariates: Float[Array, "R N C"]
     n_pending: Int[Array, " R"]
     """Enrolled, not yet assessed, not known to have dropped out."""
+    arm_pending: Int[Array, "R A"]
+    """Those of them on each arm."""
     arm_enrolled: Int[Array, "R A"]
     """Patients enrolled on each arm."""
     arm_known: Int[Array, "R A"]
@@ -167,6 +169,16 @@ class Posterior(Protocol):
         """Return mean and equal-tailed interval (mean, lower, upper) of arm - arm `than`; 0 for `than` itself."""
         ...
 
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Return P(the analysis after `more` outcomes of each arm has P(arm - arm `than` > by) > threshold).
+
+        Without `than` each arm is compared with the number `by`. `fresh`: the further outcomes are analysed alone, as
+        those of a separate trial; what they will be is predicted from all that is known in either case.
+        """
+        ...
+
 
 class Look(NamedTuple):
     """All that a rule of the trial may see."""
@@ -188,6 +200,8 @@ class Look(NamedTuple):
     """Patients enrolled on each arm."""
     arm_known: Int[Array, "R A"]
     """Those of them whose outcome is known."""
+    arm_pending: Int[Array, "R A"]
+    """Those of them whose outcome is yet to come: not known, and they are not known to have dropped out."""
     is_open: Bool[Array, "R A"]
     """Arms under study: those that have opened and that no rule has closed. In `probabilities`, arms that take patients
     now."""
@@ -404,7 +418,20 @@ class Design(NamedTuple):
     decisions: tuple[DecisionRule, ...]
     efficacy_margin: float
     """The margin by which an arm must beat control to count as effective."""
+    efficacy_value: float | None = None
+    """The fixed value, oriented, that it must beat instead of the control; None: the control."""
     spans: tuple[Span, ...] | None = None
     """When each arm takes patients; None where all do from the first to the last."""
     closes_at: float = np.inf
     """Day on which enrolment closes, whatever the number enrolled."""
+
+    def is_effective(self, oriented: Float[Array, " A"], rounding: float = 1e-9) -> Bool[Array, " A"]:
+        """Return which arms are effective, if these are their true values, oriented; never the control.
+
+        They are if they exceed what the first rule that claims compares them with by more than its margin: the control,
+        or a fixed value. Compared with the best other arm, an arm is effective if it is better than the control.
+        """
+        bar = oriented[self.control] if self.efficacy_value is None else self.efficacy_value
+        effective = np.asarray(oriented - bar > self.efficacy_margin + rounding)
+        effective[self.control] = False
+        return effective

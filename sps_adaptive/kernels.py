@@ -97,7 +97,7 @@ def cut(
     seen_arm: Int[Array, "R N"],
     known: Bool[Array, "R N V"],
     seen: Float[Array, "R N V"],
-    pending: Int[Array, " R"],
+    arm_pending: Int[Array, "R A"],
     arm_enrolled: Int[Array, "R A"],
     arm_known: Int[Array, "R A"],
     arm_total: Float[Array, "R A"],
@@ -122,7 +122,7 @@ def cut(
                 arm_known[r, a] += 1
                 arm_total[r, a] += seen[r, n, visits - 1]
             elif dropout_at[r, n] > day[r]:
-                pending[r] += 1
+                arm_pending[r, a] += 1
 
 
 @compiled

@@ -18,7 +18,7 @@ from sps_adaptive.exact.binding import designs
 from sps_adaptive.scenario import ADAPTIVE, BLOCK_SIZE, FIXED, Scenario
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS, LookRecord, TrialRecord
 from sps_adaptive.timeline import cut, pick
-from sps_adaptive.trial import look_at, run
+from sps_adaptive.trial import look_at, run, spans_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +135,11 @@ class Replay(NamedTuple):
         outcome = pick(self.record.potential, arm)
         seen = self.record.looks[number - 1]
         enrolled = (self.record.arm >= 0).sum(axis=1)
-        snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled)
+        dropped = np.full((1, len(design.arms)), design.patients)
+        for before in self.record.looks[: number - 1]:
+            dropped = np.where(before.closed_by > 0, before.n_enrolled[:, None], dropped)
+        open_to = spans_of(design, self.record.cohort, dropped)
+        snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled, open_to)
         control = design.arms.index(self.control_at(number))
         look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot))
         look = look._replace(control=control, is_open=self.under_study(number), is_claimed=self._claimed_before(number))

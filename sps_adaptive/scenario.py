@@ -13,7 +13,8 @@ from pydantic_core import PydanticCustomError
 from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel, Dealer, Design, Span
-from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive, Promote, Prune
+from sps_adaptive.decisions import DecisionKind, Efficacy, Equivalence, Predictive, PredictiveSuccess, Promote, Prune
+from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.decisions.contradictions import contradictions
 from sps_adaptive.decisions.rule import Ignored, Rule
 from sps_adaptive.decisions.rule import Path as RulePath
@@ -269,7 +270,9 @@ class Scenario(Part):
         spans: tuple[Span, ...] | None = None,
     ) -> Design:
         name = self.endpoint_name
-        margins = [rule.claims_beyond for _, rule in self.claims() if rule.claims_beyond is not None]
+        claims = [rule for _, rule in self.claims() if rule.claims_beyond is not None]
+        against = getattr(claims[0].oriented(self.endpoint), "against", "control") if claims else "control"
+        oriented = [rule.oriented(self.endpoint) for rule in decisions]
         return Design(
             arms=self.arm_names,
             control=self.control,
@@ -280,8 +283,9 @@ class Scenario(Part):
             schedule=schedule.bind(self.endpoint),
             allocation=allocation,
             dealer=dealer,
-            decisions=tuple(rule.oriented(self.endpoint) for rule in decisions),
-            efficacy_margin=margins[0] if margins else 0.0,
+            decisions=tuple(rule.within(oriented, allocation) for rule in oriented),
+            efficacy_margin=(claims[0].claims_beyond or 0.0) if claims else 0.0,
+            efficacy_value=None if isinstance(against, str) else against,
             closes_at=self.population.closes_at,
             spans=spans,
         )
@@ -474,8 +478,17 @@ class Scenario(Part):
         if isinstance(rule, Crossing) and isinstance(rule.probability, Shape) and rule.probability.error is not None:
             yield from _below(("probability", "error"), self._error_problems(rule))
         yield from self._path_rule_problems(rule)
+        if isinstance(rule, PredictiveSuccess):
+            yield from self._success_problems(rule)
 
     def _error_problems(self, rule: Crossing) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        if getattr(rule, "against", "control") == "best" or isinstance(rule, Equivalence):
+            yield (
+                (),
+                f"an error of one comparison with the control, and {rule.word} compares something else",
+                "give final, the threshold at the final analysis",
+            )
+            return
         fractions = self.planned_fractions()
         if fractions is None:
             yield (
@@ -512,6 +525,31 @@ class Scenario(Part):
                 yield ("kind",), "predictive probabilities where the control may change", "leave one out"
             if any(isinstance(each, Efficacy) and each.test == "conditional" for each in claims):
                 yield ("kind",), "predictive probabilities of a conditional test", "use test: posterior"
+
+    def _success_problems(self, rule: PredictiveSuccess) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Yield what cannot be about a rule that predicts success."""
+        if self.is_platform:
+            yield ("kind",), "predicted success where arms open or close by the protocol", "use a posterior probability"
+        if getattr(self.analysis.get(self.endpoint_name), "variance", None) == "plug_in":
+            yield ("kind",), "predicted success with variance: plug_in", "use variance: arm_specific"
+        if not rule.counts_pending:  # it has a definition of success of its own
+            return
+        claims = self.claims()
+        if len(claims) != 1:
+            what = "two efficacy rules" if claims else "there is no efficacy rule"
+            yield ("kind",), f"success is not defined: {what}", "have one such rule, or use horizon: future"
+            return
+        (place, claim) = claims[0]
+        if not isinstance(claim, Claim):
+            yield ("kind",), "predicted success where the control may change", "leave one out, or use horizon: future"
+        elif len(place) > 1:
+            yield ("kind",), "success is not defined by a joined efficacy rule", "let it stand by itself"
+        elif claim.multiplicity != "none":
+            yield ("kind",), "predicted success of corrected comparisons", "leave multiplicity out, or use futility"
+        elif getattr(claim, "test", "posterior") != "posterior":
+            yield ("kind",), "predicted success of a conditional test", "use test: posterior"
+        elif getattr(claim, "against", "control") == "best":
+            yield ("kind",), "predicted success against the best arm", "compare with the control or a fixed value"
 
     def _arm_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         controls = [name for name, arm in self.arms.items() if arm.control]

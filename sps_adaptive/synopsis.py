@@ -517,13 +517,12 @@ def _control_alone(scenario: Scenario) -> str:
 
 
 def _about_truths(scenario: Scenario) -> Iterator[str]:
-    sign = scenario.endpoint.sign
-    control = scenario.arm_names[scenario.control]
-    margin = scenario.designs()["adaptive"].efficacy_margin
+    design = scenario.designs()["adaptive"]
 
     def helps(truth: TruthSpec) -> bool:
-        values = {arm: _middle(course) * sign for arm, course in truth.of(scenario.endpoint_name).items()}
-        return any(values[arm] > values[control] + margin + 1e-9 for arm in values if arm != control)
+        values = truth.of(scenario.endpoint_name)
+        natural = np.array([_middle(values[arm]) for arm in scenario.arm_names])
+        return bool(design.is_effective(np.asarray(scenario.endpoint.natural(natural))).any())
 
     effective = {name: helps(truth) for name, truth in scenario.truths.items()}
     if all(effective.values()):

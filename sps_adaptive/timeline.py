@@ -100,14 +100,14 @@ def cut(
     known = np.zeros(outcome.value.shape, bool)
     # Yes or no needs no more than single precision, and half the memory is half the time.
     seen = np.full(outcome.value.shape, np.nan, np.float32 if outcome.value.dtype == bool else np.float64)
-    pending = np.zeros(replicates, np.int64)
-    enrolled, assessed = np.zeros((2, replicates, n_arms), np.int64)
+    pending, enrolled, assessed = np.zeros((3, replicates, n_arms), np.int64)
     total = np.zeros((replicates, n_arms))
     kernels.cut(
         day, cohort.enrolled_at, cohort.dropout_at, arm, outcome.value, outcome.known_at,
         last_enrolled, seen_arm, known, seen, pending, enrolled, assessed, total,
     )  # fmt: skip
-    return Snapshot(day, seen_arm, known, seen, cohort.covariates, pending, enrolled, assessed, total, spans)
+    n_pending = pending.sum(axis=1)
+    return Snapshot(day, seen_arm, known, seen, cohort.covariates, n_pending, pending, enrolled, assessed, total, spans)
 
 
 def n_enrolled_by(day: Float[Array, " R"], cohort: Cohort) -> Int[Array, " R"]:

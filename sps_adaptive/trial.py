@@ -219,6 +219,7 @@ def look_at(
         n_known=snapshot.n_known,
         arm_enrolled=snapshot.arm_enrolled,
         arm_known=snapshot.arm_known,
+        arm_pending=snapshot.arm_pending,
         is_open=is_open,
         is_claimed=is_claimed,
         posterior=Remembered(posterior),

@@ -40,8 +40,8 @@ def cut_twin(day, enrolled_at, dropout_at, arm, value, known_at, last_enrolled, 
     enrolled = (enrolled_at <= day[:, None]) & (number < last_enrolled[:, None])
     known = enrolled[:, :, None] & (known_at <= day[:, None, None])
     done = known[:, :, -1]
-    pending = (enrolled & ~done & (dropout_at > day[:, None])).sum(axis=1)
     on = arm[:, :, None] == np.arange(arms)
+    pending = (on & (enrolled & ~done & (dropout_at > day[:, None]))[:, :, None]).sum(axis=1)
     enrolled_on, done_on = on & enrolled[:, :, None], on & done[:, :, None]
     total = np.where(done_on, value[:, :, -1:], 0.0).sum(axis=1)
     seen = np.where(known, value, np.nan)
@@ -174,7 +174,7 @@ def test_cut_repeats_its_twin(drawn, visits, yes_or_no):
     if yes_or_no:
         value = value < 0.5
     seen_arm, known, seen = np.full(arm.shape, -1), np.zeros(value.shape, bool), np.full(value.shape, np.nan)
-    pending, (enrolled, done) = np.zeros(replicates, np.int64), np.zeros((2, replicates, arms), np.int64)
+    pending, enrolled, done = np.zeros((3, replicates, arms), np.int64)
     total = np.zeros((replicates, arms))
     kernels.cut(
         day, enrolled_at, dropout_at, arm, value, known_at, last_enrolled,

@@ -228,3 +228,24 @@ def test_arms_to_come_and_new_controls_are_told_and_only_arms_judged_are_listed(
         story(again, patients=False)
     assert {"not yet open", "closed", "open", "declared effective, control now"} <= seen
     assert "declared effective, control now" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_rules_compare_in_a_platform_is_what_the_table_says():
+    """The late arm is compared with the controls enrolled meanwhile, also where a replay asks the rules again."""
+    scenario = load_scenario("scenarios/platform.yaml")
+    design = scenario.designs()["adaptive"]
+    margin = design.efficacy_margin
+    heard = 0
+    for replicate in range(12):
+        trial = replay(scenario, next(iter(scenario.truths)), replicate)
+        for number, seen in enumerate(trial.record.looks, start=1):
+            if not seen.took_place[0]:
+                continue
+            for each in trial.rules(number):
+                rule = scenario.decisions[each.number - 1]
+                if getattr(rule, "margin", None) != margin or getattr(rule, "against", "") != "control":
+                    continue
+                for arm, value in each.values.items():
+                    heard += 1
+                    assert value == pytest.approx(seen.prob_better[0, design.arms.index(arm)], abs=1e-12)
+    assert heard > 20

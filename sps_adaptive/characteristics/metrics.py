@@ -114,7 +114,9 @@ _STOPPING = (
         "stop_equivalence", "Probability that the trial stops for equivalence, by look and (look 0) at any look."
     ),
     _proportion("stop_harm", "Probability that the trial stops for harm, by look and (look 0) at any look."),
-    _proportion("arm_closed", "Probability that an arm takes no more patients when enrolment ends, by arm."),
+    _proportion(
+        "arm_closed", "Probability that an arm that opened takes no more patients when enrolment ends, by arm."
+    ),
 )
 
 _SIZE = (

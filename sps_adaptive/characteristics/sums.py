@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
     from sps_adaptive.tables import Block
 
-SUMS = 4
+SUMS = 5
 """Version of the sums: raised whenever the same tables would give other ones."""
 
 SCORES: Mapping[str, int] = {"score_right": 100, "score_wrong": 100}
@@ -149,7 +149,8 @@ def endings(trials: Trials, state: TrueState) -> Iterator[Series]:
         for look in range(1, trials.looks.month.shape[1] + 1):
             yield Series(f"stop_{reason}", stopped & (trials.stop_look == look), look=look)
     for arm in _numbers(state.is_experimental):
-        yield Series("arm_closed", ~trials.arms.is_open[:, arm].astype(bool), arm + 1)
+        has_opened = np.isfinite(trials.arms.opened_month[:, arm])
+        yield Series("arm_closed", has_opened & ~trials.arms.is_open[:, arm].astype(bool), arm + 1)
 
 
 def sizes(trials: Trials, state: TrueState, patients: int) -> Iterator[Series]:

@@ -68,11 +68,12 @@ class TrueState(NamedTuple):
 def true_state(scenario: Scenario, truth: str) -> TrueState:
     r"""Return what is true of each arm.
 
-    Arm a is effective if and only if :math:`\theta_a - \theta_0 > \delta`, where :math:`\theta` are the true
-    means in the good direction and :math:`\delta` is the margin of the scenario's efficacy rule; differences
-    within 1e-9 of the largest value count as equal. Where a truth changes while the trial enrols, :math:`\theta_a` is
-    its average over the enrolment days of the largest sample (those before enrolment closes), taken over some 400,000
-    reference patients that are the same for every seed of the run.
+    Arm a is effective if and only if :math:`\theta_a - \theta_0 > \delta`, where :math:`\theta` are the true means
+    in the good direction and :math:`\delta` is the margin of the scenario's efficacy rule (of a rule that compares
+    with a fixed value, this stands in place of :math:`\theta_0`); differences within 1e-9 of the largest value
+    count as equal. Where a truth changes while the trial enrols, :math:`\theta_a` is its average over the enrolment
+    days of the largest sample (those before enrolment closes), taken over some 400,000 reference patients that are
+    the same for every seed of the run.
     """
     return _true_state(_Case(scenario, truth))
 
@@ -113,15 +114,15 @@ def _true_state(case: _Case) -> TrueState:
     cohort = _reference(scenario, REFERENCE_PATIENTS // scenario.population.patients if changes else 1)
     oriented = np.broadcast_to(endpoint.true_means(_in_time(cohort, scenario), arms, values), (len(arms),))
     gain = oriented - oriented[control]
-    margin = scenario.designs()[ADAPTIVE].efficacy_margin
-    rounding = ROUNDING * max(float(np.abs(oriented).max()), abs(margin))
+    design = scenario.designs()[ADAPTIVE]
+    rounding = ROUNDING * max(float(np.abs(oriented).max()), abs(design.efficacy_margin))
     last = min(cohort.enrolled_at[:, -1].mean(), scenario.population.closes_at) / DAYS_PER_MONTH
     return TrueState(
         arms=arms,
         control=control,
         value=np.asarray(endpoint.natural(oriented)),
         effect=np.asarray(endpoint.natural_difference(gain)) + 0.0,  # a difference of -0.0 becomes 0.0
-        is_effective=(gain > margin + rounding) & (np.arange(len(arms)) != control),
+        is_effective=design.is_effective(oriented, rounding),
         is_best=oriented >= oriented.max() - rounding,
         is_worst=oriented <= oriented.min() + rounding,
         reference_month=float(np.rint(last + endpoint.assessed_at_month)),

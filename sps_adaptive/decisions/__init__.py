@@ -13,11 +13,23 @@ from sps_adaptive.decisions.futility import Futility
 from sps_adaptive.decisions.harm import Harm
 from sps_adaptive.decisions.non_inferiority import NonInferiority
 from sps_adaptive.decisions.predictive import Predictive
+from sps_adaptive.decisions.predictive_success import PredictiveSuccess
 from sps_adaptive.decisions.promote import Promote
 from sps_adaptive.decisions.prune import Prune
 
 DecisionKind = Annotated[
-    Efficacy | NonInferiority | Futility | DropArm | Harm | Equivalence | Prune | Promote | Predictive | AllOf | AnyOf,
+    Efficacy
+    | NonInferiority
+    | Futility
+    | DropArm
+    | Harm
+    | Equivalence
+    | Prune
+    | Promote
+    | Predictive
+    | PredictiveSuccess
+    | AllOf
+    | AnyOf,
     Field(discriminator="kind"),
 ]
 
@@ -35,6 +47,7 @@ __all__ = [
     "Harm",
     "NonInferiority",
     "Predictive",
+    "PredictiveSuccess",
     "Promote",
     "Prune",
 ]

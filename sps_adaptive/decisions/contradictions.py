@@ -11,6 +11,7 @@ from sps_adaptive.decisions.any_of import AnyOf
 from sps_adaptive.decisions.joined import Joined
 from sps_adaptive.decisions.non_inferiority import NonInferiority
 from sps_adaptive.decisions.predictive import Predictive
+from sps_adaptive.decisions.predictive_success import PredictiveSuccess
 from sps_adaptive.decisions.rule import Path, Rule
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.words import one_less
@@ -177,5 +178,12 @@ def same_probability(high: Crossing, low: Crossing) -> bool:
     if getattr(high, "multiplicity", "none") != "none" or getattr(high, "test", "posterior") != "posterior":
         return False
     kinds = {getattr(rule, "against", "control") for rule in (high, low)}
-    predicts = {isinstance(rule, Predictive) for rule in (high, low)}
+    predicts = {predicted(rule) for rule in (high, low)}
     return len(kinds) == 1 and high.by == low.by and len(predicts) == 1
+
+
+def predicted(rule: Crossing) -> tuple[object, ...]:
+    """Return which success a rule predicts; empty for a rule on what is believed now."""
+    if isinstance(rule, PredictiveSuccess):
+        return rule.kind, rule.horizon, rule.patients_per_arm, rule.final_probability
+    return (rule.kind,) if isinstance(rule, Predictive) else ()

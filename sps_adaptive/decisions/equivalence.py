@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class Equivalence(Threshold):
     r"""An arm closes, or the trial stops, when the difference from the control is probably within a margin.
 
-    Arm a is equivalent if
-    :math:`P(|\theta_a - \theta_0| < \text{margin} \mid \text{data}) > \text{probability}`. It then takes no more
-    patients (adaptr; Granholm et al. 2022), or the trial stops when all open experimental arms are equivalent. A trial
-    in which no experimental arm is left, or that the rule stops, stops for equivalence, unless an arm has been declared
-    effective. The rule does not apply to the final analysis. Use it where the cheaper or milder of two equal treatments
-    would be preferred, so that to know them equal is an answer.
+    Arm a is equivalent if :math:`P(|\theta_a - \theta_0| < \text{margin} \mid \text{data}) > \text{probability}`.
+    It then takes no more patients (adaptr; Granholm et al. 2022), or the trial stops when all open experimental
+    arms are equivalent. A trial that the rule stops, or in which it has closed the last experimental arm and none
+    has been declared effective, stops for equivalence; where an arm has been declared effective before, it is a
+    success all the same. The rule does not apply to the final analysis. Use it where the cheaper or milder of two
+    equal treatments would be preferred, so that to know them equal is an answer.
     """
 
     kind: Literal["equivalence"]

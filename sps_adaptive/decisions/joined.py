@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
-from sps_adaptive.contracts import Endpoint, Stop
+from sps_adaptive.contracts import AllocationRule, Endpoint, Stop
 from sps_adaptive.decisions.rule import Effect, Measured, Place, Rule
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class Joined(Rule):
     def planned(self, fractions: tuple[float, ...]) -> Self:
         """Return the rule for a trial whose looks are planned."""
         return self.of([rule.planned(fractions) for rule in self.rules])
+
+    def within(self, rules: Sequence[Rule], allocation: AllocationRule) -> Self:
+        """Return the rule with all rules bound to their trial."""
+        return self.of([rule.within(rules, allocation) for rule in self.rules])
 
     def for_final(self) -> Rule:
         """Return the rule of a trial without looks: what is not for the final analysis is left out."""

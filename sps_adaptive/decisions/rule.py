@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from pydantic import Field
 
-from sps_adaptive.contracts import Endpoint, Look, Stop, Verdict
+from sps_adaptive.contracts import AllocationRule, Endpoint, Look, Stop, Verdict
 from sps_adaptive.part import Part
 from sps_adaptive.words import listed, percent
 
@@ -142,6 +142,10 @@ class Rule(Part):
 
     def planned(self, fractions: tuple[float, ...]) -> Self:
         """Return the rule for a trial whose looks are planned at these information fractions."""
+        return self
+
+    def within(self, rules: Sequence[Rule], allocation: AllocationRule) -> Self:
+        """Return the rule of a trial with these rules and this allocation."""
         return self
 
     def for_final(self) -> Rule:

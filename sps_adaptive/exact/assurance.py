@@ -10,11 +10,12 @@ so that the assurance (O'Hagan, Stevens and Campbell 2005) is one sum over the f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import betaln
 
+from sps_adaptive.contracts import Posterior
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.binding import designs
 from sps_adaptive.exact.calendar import course
@@ -23,6 +24,11 @@ from sps_adaptive.exact.posterior import CellPosterior, counts
 from sps_adaptive.exact.recursion import walk
 from sps_adaptive.posteriors.beta import BetaPosterior
 from sps_adaptive.scenario import ADAPTIVE, Scenario
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from sps_adaptive.contracts import Array
 
 MOST = 1e4
 """Largest parameter of a design prior."""
@@ -75,7 +81,14 @@ def assurance(scenario: Scenario, priors: Mapping[str, tuple[float, float]], des
     )
     alpha, beta = np.array(believed).T
     plan = designs(scenario)[design]
-    margin, patients, control = plan.efficacy_margin, plan.patients, plan.control
+    patients, control = plan.patients, plan.control
+
+    def effective(belief: Posterior) -> Float[Array, "R A"]:
+        """Return the probability that each arm is effective."""
+        if plan.efficacy_value is None:
+            return belief.prob_better(control, plan.efficacy_margin)
+        return belief.prob_above(plan.efficacy_value + plan.efficacy_margin)
+
     claimed, rightly, any_claimed = np.zeros(len(names)), np.zeros(len(names)), 0.0
     for ending in walk(plan, course(scenario, plan)):
         if not ending.is_claimed.any():
@@ -90,9 +103,9 @@ def assurance(scenario: Scenario, priors: Mapping[str, tuple[float, float]], des
             if isinstance(ending.batch, Batch)
             else BetaPosterior.from_counts(believed, known, responders, patients)
         )
-        rightly += (probability[:, None] * ending.is_claimed * belief.prob_better(control, margin)).sum(axis=0)
+        rightly += (probability[:, None] * ending.is_claimed * effective(belief)).sum(axis=0)
     none = np.zeros((1, len(names)), np.int64)
-    before = BetaPosterior.from_counts(believed, none, none, patients).prob_better(control, margin)[0]
+    before = effective(BetaPosterior.from_counts(believed, none, none, patients))[0]
     others = [arm for arm in range(len(names)) if arm != control]
 
     def by_arm(values: np.ndarray) -> dict[str, float]:

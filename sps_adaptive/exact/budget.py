@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import Equivalence, Predictive
+from sps_adaptive.decisions import Equivalence, Predictive, PredictiveSuccess
 from sps_adaptive.decisions.rule import Rule
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.errors import UsageError
@@ -19,7 +19,7 @@ from sps_adaptive.exact.layout import Layer, grown, layer, n_rows
 from sps_adaptive.exact.posterior import priors_of
 from sps_adaptive.exact.recursion import BATCH, path_of
 from sps_adaptive.exact.stages import Point, Stage, stage, ways
-from sps_adaptive.posteriors.beta import distinct, quadrature, states_of_prior
+from sps_adaptive.posteriors.beta import TABLE_BYTES, distinct, quadrature, states_of_prior
 from sps_adaptive.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -45,10 +45,13 @@ MOST_CANDIDATES = 300_000
 MOST_STATES = 2e8
 """Of layers with more states than this only the closed form is taken: they are too large, however many are reached."""
 
-NANOSECONDS = {"state": 45.0, "look": 140.0, "move": 1.3, "end": 180.0, "truth": 70.0, "table": 3.0, "pull": 5.0}
+NANOSECONDS = {
+    "state": 45.0, "look": 140.0, "move": 1.3, "end": 180.0, "truth": 70.0, "table": 3.0, "pull": 5.0,
+    "step": 1.0,
+}  # fmt: skip
 """Measured on one core: to find the posterior and the allocation in a state of three arms, to ask the rules, to move a
 state to one neighbour, to judge a final state, and to weigh it in a truth; to fill a byte of a table of the posterior,
-and to add a term to a predictive probability."""
+to add a term to a predictive probability, and to add one to an integral that finds predicted success."""
 
 START_SECONDS = 0.06
 """What every design takes."""
@@ -138,8 +141,9 @@ def cost_of(scenario: Scenario, design: Design) -> Cost:
     work += ended * (NANOSECONDS["end"] + NANOSECONDS["truth"] * len(scenario.truths))
     work /= standings**0.5  # most states are reached with few of them
     tables, (predicted, terms) = table_bytes(scenario, design), predictive_cost(design, plan, standings)
-    work += NANOSECONDS["table"] * tables + NANOSECONDS["pull"] * terms
-    most += certificate_bytes(scenario, plan) + batch_bytes(scenario, plan) + tables + predicted
+    separate, steps = success_cost(design, plan, standings)
+    work += NANOSECONDS["table"] * (tables + separate) + NANOSECONDS["pull"] * terms + NANOSECONDS["step"] * steps
+    most += certificate_bytes(scenario, plan) + batch_bytes(scenario, plan) + tables + separate + predicted
     return Cost(states, most + OVERHEAD_BYTES, START_SECONDS + work * 1e-9)
 
 
@@ -179,6 +183,30 @@ def predictive_cost(design: Design, plan: Course, standings: int) -> tuple[float
         for size, (before, after) in zip(sizes, pairwise(known), strict=False)
     )
     return (sum(sizes) * arms * standings + gained) * BYTES, terms * standings
+
+
+def success_cost(design: Design, plan: Course, standings: int) -> tuple[float, float]:
+    """Return the memory for tables of separate trials, and the terms of all steps that find predicted success.
+
+    At each look a walk of as many steps as there are patients to come, for each pair of states of an arm and the
+    control; each step is an integral.
+    """
+    arms, kinds = len(design.arms), distinct(priors_of(design))
+    rules = [leaf for rule in design.decisions for leaf in _leaves(rule) if isinstance(leaf, PredictiveSuccess)]
+    memory, terms = 0.0, 0.0
+    for rule in rules:
+        future = rule.patients_per_arm
+        most = plan.patients if future is None else future
+        nodes = len(quadrature(kinds, most).point)
+        if future is not None:
+            memory += min(2.0 * BYTES * nodes * len(kinds) * states_of_prior(most), TABLE_BYTES)
+        for look in plan.looks:
+            if rule.heard_at(look.k + 1):
+                pairs = min(closed_form(look.settled, arms, False), float(comb(look.settled + 4, 4)))
+                to_come = 2.0 * (plan.patients - look.enrolled) / arms if rule.horizon == "maximum" else 0.0
+                to_come += 2.0 * (future or 0)
+                terms += pairs * (arms - 1) * (to_come + 1) * nodes
+    return memory, terms * standings
 
 
 def _leaves(rule: DecisionRule) -> list[object]:

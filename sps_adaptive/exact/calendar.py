@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
+from sps_adaptive.decisions import PredictiveSuccess
 from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population.steady import Steady
 from sps_adaptive.scenario import ADAPTIVE, Scenario
@@ -102,6 +103,9 @@ def reasons_against_paths(scenario: Scenario) -> list[str]:
             f"{scenario.allocation.kind} allocation depends on the patients enrolled on each arm, and at a look some "
             "of them are pending"
         )
+    settled = nobody_pending or scenario.looks.pause == "until_assessed"
+    if not settled and any(isinstance(rule, PredictiveSuccess) and rule.counts_pending for _, rule in scenario.rules()):
+        found.append("a rule on predictive success asks on which arms patients are pending at a look")
     found += _about_looks(scenario, scenario.looks)
     return found
 

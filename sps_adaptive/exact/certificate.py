@@ -73,13 +73,15 @@ class Certificate(NamedTuple):
 def nulls(scenario: Scenario) -> list[Null]:
     """Return the regions over which errors are certified.
 
-    Empty where no rule claims anything, or where claims by a margin are made in a trial of more than two arms: the
-    regions would then have a face for each arm.
+    Empty where no rule claims anything, where a claim is about a fixed value (and not about the control), or where
+    claims by a margin are made in a trial of more than two arms: the regions would then have a face for each arm.
     """
     margins = [rule.claims_beyond for _, rule in scenario.claims() if rule.claims_beyond is not None]
     names, control = scenario.arm_names, scenario.control
     others = tuple(arm for arm in range(len(names)) if arm != control)
     margin = margins[0] if margins else 0.0
+    if any(not isinstance(getattr(rule, "against", ""), str) for _, rule in scenario.claims()):
+        return []
     if not margins or any(each != margin for each in margins) or (margin != 0 and len(others) > 1):
         return []
     if len(others) == 1:
@@ -100,6 +102,8 @@ def why_not(scenario: Scenario) -> str:
         return ""
     if not scenario.claims():
         return "no rule declares an arm effective"
+    if any(not isinstance(getattr(rule, "against", ""), str) for _, rule in scenario.claims()):
+        return "a claim is about a fixed value, and errors are certified for claims about the control"
     return "with margins the regions in which arms do not work are certified for two arms and one margin only"
 
 

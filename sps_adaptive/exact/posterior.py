@@ -102,6 +102,12 @@ class CellPosterior:
         """Return mean and equal-tailed interval (mean, lower, upper) of arm - arm `than`; 0 for `than` itself."""
         return self._one_by_one.difference(than, level)
 
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Return P(success after `more` outcomes of each arm)."""
+        return self._one_by_one.prob_success(than, by, threshold, more, fresh)
+
     @cached_property
     def _one_by_one(self) -> BetaPosterior:
         known, successes = counts(self.batch.rows())

@@ -205,6 +205,7 @@ def look_at(
         n_known=known.sum(axis=1),
         arm_enrolled=settled,  # rules that ask are refused where patients may be pending (`calendar`)
         arm_known=known,
+        arm_pending=np.zeros_like(known),  # likewise
         is_open=np.tile(np.array(is_open), (batch.size, 1)),
         is_claimed=np.tile(np.array(is_claimed), (batch.size, 1)),
         posterior=posterior,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.decisions import Efficacy, Predictive, Promote
+from sps_adaptive.decisions import Efficacy, Predictive, PredictiveSuccess, Promote
 from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.bernstein import Supremum, coefficients, supremum
@@ -66,7 +66,7 @@ def claims_only_at_end(scenario: Scenario) -> bool:
 
     Not so where a rule on the predictive probability of success stops trials: it depends on the threshold too.
     """
-    if any(isinstance(rule, Predictive) for _, rule in scenario.rules()):
+    if any(isinstance(rule, Predictive | PredictiveSuccess) for _, rule in scenario.rules()):
         return False
     return scenario.n_looks == 0 or efficacy_rule(scenario)[1].from_look > scenario.n_looks
 

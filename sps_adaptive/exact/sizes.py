@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sps_adaptive.arrays import TIE
-from sps_adaptive.decisions import Predictive
+from sps_adaptive.decisions import Predictive, PredictiveSuccess
 from sps_adaptive.decisions.threshold import Crossing
 from sps_adaptive.endpoints.course import numbers
 from sps_adaptive.errors import UsageError
@@ -151,9 +151,7 @@ class _Case(NamedTuple):
         values = scenario.truth(truth).of(scenario.endpoint_name)
         rates = np.array([numbers(values[arm])[0] for arm in design.arms])  # one number each: `_check`
         rates = rates if scenario.endpoint.better == "higher" else 1 - rates
-        effective = rates - rates[design.control] > design.efficacy_margin + 1e-9
-        effective[design.control] = False
-        return cls(scenario, design, rates, effective, rates >= rates.max() - 1e-9)
+        return cls(scenario, design, rates, design.is_effective(rates), rates >= rates.max() - 1e-9)
 
     def probability(self, ending: Ending) -> Float[Array, " R"]:
         """Return the probability of each state."""
@@ -222,6 +220,10 @@ def _curve(rows: list[tuple[float, ...]], truth: str, target: float) -> Curve:
     )
 
 
+def _about_maximum(rule: object) -> bool:
+    return isinstance(rule, PredictiveSuccess) and rule.horizon == "maximum"
+
+
 def _check(scenario: Scenario, sizes: Sequence[int], truth: str, level: float | None) -> None:
     scenario.truth(truth)
     if not sizes or sizes[0] < 2:
@@ -233,7 +235,7 @@ def _check(scenario: Scenario, sizes: Sequence[int], truth: str, level: float | 
             "of its own from the start",
             "use a fixed power, such as 0.5, or compute sizes one by one",
         )
-    if any(isinstance(each, Predictive) for _, each in scenario.rules()):
+    if any(isinstance(each, Predictive) or _about_maximum(each) for _, each in scenario.rules()):
         raise UsageError(
             "predictive probabilities are about one largest number of patients, so that each size is a trial of its "
             "own from the start",

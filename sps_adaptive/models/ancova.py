@@ -96,6 +96,7 @@ class BoundAncova:
         large ones.
         """
         from sps_adaptive.posteriors.joint_student import JointStudentPosterior
+        from sps_adaptive.posteriors.predictive_normal import NormalPriors
 
         seen = arm_products_of(
             snapshot,
@@ -118,4 +119,5 @@ class BoundAncova:
         vague = vague_variance(location, self.sd)
         variance, df = pooled_variance(spread, gained, self.sd, self.sd_patients, vague[:, 0])
         own = own_variance(patients, vague / variance[:, None])
-        return JointStudentPosterior(location, own, loading, variance, df)
+        prior = self.prior_mean, self.prior_patients, self.sd, self.sd_patients, self.slope_patients
+        return JointStudentPosterior(location, own, loading, variance, df, 1 / precision, NormalPriors(*prior))

@@ -24,7 +24,7 @@ class Controlled(Part):
     """Where arms open late or close early: `concurrent` compares two arms by the patients enrolled while both could be
     given, so not those who came after a rule had closed one of them; `all` uses every patient. The second has more
     power, and is biased if outcomes drift while the trial enrols. Without arms that open late or close early there is
-    no difference."""
+    no difference. Probabilities of being the best of several arms, and rules that use them, take every patient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,12 @@ class ConcurrentPosterior:
             if arm != than and self.pair(arm, than) is not self.whole:
                 answer[:, arm] = self.pair(arm, than).difference(than, level)[:, arm]
         return answer
+
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Refuse: which of the patients to come will be concurrent is not known."""
+        raise TypeError("success is not predicted where arms open late or close early")
 
 
 def restricted(snapshot: Snapshot, keep: Bool[Array, "R N"]) -> Snapshot:

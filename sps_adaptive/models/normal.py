@@ -120,6 +120,7 @@ class BoundNormal:
         """Return the posterior given the outcomes of the last visit that are known."""
         from sps_adaptive.posteriors.gaussian import GaussianPosterior
         from sps_adaptive.posteriors.joint_student import JointStudentPosterior
+        from sps_adaptive.posteriors.predictive_normal import NormalPriors
         from sps_adaptive.posteriors.student import StudentPosterior
 
         value = np.ascontiguousarray(snapshot.value[..., -1])
@@ -129,17 +130,19 @@ class BoundNormal:
         patients, location, spread = update_means(seen, self.prior_mean, self.prior_patients)
         vague = vague_variance(location, self.sd)
         gained = degrees_of_freedom(seen.n, self.prior_patients)
+        start = NormalPriors(self.prior_mean, self.prior_patients, self.sd, self.sd_patients)
         if self.variance == "known":
             own = own_variance(patients, vague / self.sd**2)
-            return GaussianPosterior(location, self.sd * np.sqrt(own), np.full_like(own, self.sd))
+            return GaussianPosterior(location, self.sd * np.sqrt(own), np.full_like(own, self.sd), start)
         if self.variance == "arm_specific":
             scale, df = pooled_variance(spread, gained, self.sd, self.sd_patients, vague)
             own = own_variance(patients, vague / scale)
             stated = self.sd_patients + gained < LEAST_DF  # nothing is known of the spread but the guess
-            return StudentPosterior(location, np.sqrt(scale * own), df, np.where(stated, self.sd, np.sqrt(scale)))
+            outcome = np.where(stated, self.sd, np.sqrt(scale))
+            return StudentPosterior(location, np.sqrt(scale * own), df, outcome, 1 / own, start)
         scale, df = pooled_variance(spread.sum(axis=1), gained.sum(axis=1), self.sd, self.sd_patients, vague[:, 0])
         own = own_variance(patients, vague / scale[:, None])
-        return JointStudentPosterior(location, own, np.zeros_like(own), scale, df)
+        return JointStudentPosterior(location, own, np.zeros_like(own), scale, df, start=start)
 
 
 class Products(NamedTuple):

@@ -151,6 +151,15 @@ class BetaPosterior:
         answer[:, others, 1:] = quantiles
         return answer
 
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Return P(success after `more` outcomes of each arm); see `predictive_counts`."""
+        from sps_adaptive.posteriors.predictive_counts import success_of_counts
+
+        counts = self.n, self.successes, self.n_max
+        return success_of_counts(self.priors, *counts, than, by, threshold, more, fresh)
+
     def _distinct_states(self) -> tuple[Float[Array, " U"], Float[Array, " U"], Int[Array, "R A"]]:
         """Return the parameters of the distinct states present, and which of them each arm is in."""
         kinds = distinct(self.priors)

@@ -11,9 +11,23 @@ from scipy.special import ndtr, ndtri
 from sps_adaptive.posteriors.independent import NODE, NODE_WEIGHT, fill_best, standards
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
     from sps_adaptive.contracts import Array
+    from sps_adaptive.posteriors.predictive_normal import NormalPriors
+
+
+def begun_with(start: NormalPriors | None) -> NormalPriors:
+    """Return what an analysis began with.
+
+    Raises
+    ------
+    ValueError
+        If it has not said.
+    """
+    if start is None:
+        raise ValueError("this posterior does not know what its analysis began with, and predicts no success")
+    return start
 
 
 def stated(spread: Float[Array, "R A"] | None) -> Float[Array, "R A"]:
@@ -42,6 +56,8 @@ class GaussianPosterior:
     """Posterior standard deviations, positive."""
     spread: Float[Array, "R A"] | None = None
     """Standard deviation of one patient's outcome, where the analysis says."""
+    start: NormalPriors | None = None
+    """What the analysis began with, where success can be predicted."""
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the posterior mean of each arm."""
@@ -89,6 +105,16 @@ class GaussianPosterior:
         answer = np.stack([gap, gap - half, gap + half], axis=-1)
         answer[:, than] = 0.0
         return answer
+
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Return P(success after `more` outcomes of each arm); see `predictive_normal`."""
+        from sps_adaptive.posteriors.predictive_normal import success_of_gaussian
+
+        start = begun_with(self.start)
+        known = self.location, self.scale, start.sd
+        return success_of_gaussian(*known, than, by, threshold, more, start if fresh else None)
 
     def _difference(self, than: int) -> tuple[Float[Array, "R A"], Float[Array, "R A"]]:
         """Return mean and standard deviation of arm - arm `than`."""

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from sps_adaptive.kernels import compiled
+from sps_adaptive.posteriors.gaussian import begun_with
 from sps_adaptive.posteriors.independent import best_of_independent, standards
 from sps_adaptive.posteriors.quadrature import legendre_rule
 from sps_adaptive.posteriors.student import student_sd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
     from sps_adaptive.contracts import Array
+    from sps_adaptive.posteriors.predictive_normal import NormalPriors
 
 ANGLE_NODE, _, ANGLE_NODE_WEIGHT = legendre_rule(32)
 NODE, _, NODE_WEIGHT = legendre_rule(6)
@@ -45,6 +47,10 @@ class JointStudentPosterior:
     """s²: the scale of σ², positive."""
     df: Float[Array, " R"]
     """ν: degrees of freedom, positive."""
+    slope_variance: Float[Array, " R"] | None = None
+    """Of the slope on the baseline, in units of σ²; None without a baseline."""
+    start: NormalPriors | None = None
+    """What the analysis began with, where success can be predicted."""
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the centre of each arm: the posterior mean where it exists (more than one degree of freedom)."""
@@ -106,6 +112,17 @@ class JointStudentPosterior:
                 centre, unit = self._difference(arm, than)
                 answer[:, arm] = np.stack([centre, centre - width * unit, centre + width * unit], axis=-1)
         return answer
+
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Return P(success after `more` outcomes of each arm); see `predictive_joint_student`."""
+        from sps_adaptive.posteriors.predictive_joint_student import success_of_joint_student
+
+        start = begun_with(self.start)
+        known = self.location, self.diagonal, self.loading, self.variance, self.df
+        asked = than, by, threshold, more
+        return success_of_joint_student(*known, *asked, start if fresh else None, self.slope_variance)
 
     def _scale(self) -> Float[Array, "R A"]:
         """Return the scale of each arm."""

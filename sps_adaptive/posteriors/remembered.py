@@ -22,6 +22,7 @@ class Remembered:
         self._posterior = posterior
         self._best: dict[bytes, Float[Array, "R A"]] = {}
         self._better: dict[tuple[int, float], Float[Array, "R A"]] = {}
+        self._success: dict[tuple[int | None, float, float, bytes, bool], Float[Array, "R A"]] = {}
 
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
         """Return P(arm is the best of `among`)."""
@@ -73,3 +74,12 @@ class Remembered:
     def difference(self, than: int, level: float) -> Float[Array, "R A 3"]:
         """Return mean and interval of arm - arm `than`."""
         return self._posterior.difference(than, level)
+
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Return P(success after `more` outcomes of each arm)."""
+        key = (than, by, threshold, more.tobytes(), fresh)
+        if key not in self._success:
+            self._success[key] = self._posterior.prob_success(than, by, threshold, more, fresh)
+        return self._success[key]

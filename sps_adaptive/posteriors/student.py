@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, stdtr, stdtrit
 
-from sps_adaptive.posteriors.gaussian import stated
+from sps_adaptive.posteriors.gaussian import begun_with, stated
 from sps_adaptive.posteriors.independent import (
     NODE,
     NODE_WEIGHT,
@@ -19,9 +19,10 @@ from sps_adaptive.posteriors.independent import (
 )
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
     from sps_adaptive.contracts import Array
+    from sps_adaptive.posteriors.predictive_normal import NormalPriors
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,10 @@ class StudentPosterior:
     """Degrees of freedom, positive; infinite for a normal posterior."""
     spread: Float[Array, "R A"] | None = None
     """Estimated standard deviation of one patient's outcome, where the analysis says."""
+    patients: Float[Array, "R A"] | None = None
+    """How many outcomes each centre rests on, those of the prior included, where the analysis says."""
+    start: NormalPriors | None = None
+    """What the analysis began with, where success can be predicted."""
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the centre of each arm: the posterior mean where it exists (more than one degree of freedom)."""
@@ -94,6 +99,16 @@ class StudentPosterior:
         answer[..., 0] = location - location[:, [than]]
         answer[..., 1:] = quantile
         return answer
+
+    def prob_success(
+        self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
+    ) -> Float[Array, "R A"]:
+        """Return P(success after `more` outcomes of each arm); see `predictive_student`."""
+        from sps_adaptive.posteriors.predictive_student import success_of_student
+
+        start, patients = begun_with(self.start), stated(self.patients)
+        known = self.location, self.scale, self.df, patients
+        return success_of_student(*known, than, by, threshold, more, start if fresh else None)
 
 
 def student_sd(df: Float[Array, "..."]) -> Float[Array, "..."]:

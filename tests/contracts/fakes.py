@@ -63,6 +63,12 @@ class FakePosterior:
         answer[:, than] = 0
         return answer
 
+    def prob_success(self, than: int | None, by: float, threshold: float, more: Array, fresh: bool = False) -> Array:
+        """Between what is believed now and one half, the nearer to the latter the more is to come."""
+        answer = 0.5 + (self.prob_better(than or 0, by) - 0.5) / (1 + threshold + more / (50 + fresh))
+        answer[:, than or 0] = 0.0
+        return answer
+
 
 def a_look(
     posterior: Any,
@@ -76,6 +82,7 @@ def a_look(
     n_known: Any = 30,
     arm_enrolled: Any = None,
     arm_known: Any = None,
+    arm_pending: Any = None,
     is_claimed: Any = False,
 ) -> Look:
     """A look at R replicates; R and A are those of `is_open`."""
@@ -91,6 +98,7 @@ def a_look(
         n_known=np.broadcast_to(np.asarray(n_known), (replicates,)).copy(),
         arm_enrolled=_by_arm(arm_enrolled, is_open.shape, n_enrolled),
         arm_known=_by_arm(arm_known, is_open.shape, n_known),
+        arm_pending=_by_arm(arm_pending, is_open.shape, np.asarray(n_enrolled) - np.asarray(n_known)),
         is_open=is_open,
         is_claimed=np.broadcast_to(np.asarray(is_claimed, bool), is_open.shape).copy(),
         posterior=posterior,

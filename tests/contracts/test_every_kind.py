@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from sps_adaptive.allocation import AllocationKind
+from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import Outcome, Potential, Snapshot, Stop
-from sps_adaptive.decisions import DecisionKind, Predictive
+from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive
 from sps_adaptive.endpoints import EndpointKind
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.population import AccrualKind, DropoutKind
@@ -207,6 +207,11 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"margin": 0.2, "probability": 0.6, "against": 0.4},
     ],
     ("decisions", "promote"): [{"probability": 0.9}, {"probability": [0.9, 0.9, 0.6, 0.5], "margin": 0.1}],
+    ("decisions", "predictive_success"): [
+        {"horizon": "current", "probability": 0.4},
+        {"horizon": "maximum", "probability": [0.3, 0.4, 0.6], "then": "efficacy", "from_look": 2},
+        {"horizon": "future", "patients_per_arm": 50, "final_probability": 0.7, "probability": 0.5, "margin": 0.1},
+    ],
     ("decisions", "predictive"): [{"probability": 0.4}, {"probability": 0.6, "then": "efficacy", "from_look": 2}],
 }
 """Section and word of a kind, with what may stand beside `kind:`."""
@@ -426,6 +431,17 @@ def answers(posterior: Any, among: np.ndarray = AMONG) -> dict[str, np.ndarray]:
     }
 
 
+def success(posterior: Any, replicates: slice = slice(None)) -> dict[str, np.ndarray]:
+    """What is predicted of analyses to come."""
+    more = np.array([[4, 4, 4], [3, 5, 2], [0, 0, 0], [1, 0, 2], [0, 3, 0], [2, 2, 7]])[replicates]
+    return {
+        "success": posterior.prob_success(0, 0.0, 0.9, more),
+        "success by": posterior.prob_success(1, 0.1, 0.7, more),
+        "success alone": posterior.prob_success(None, 0.2, 0.8, more),
+        "success anew": posterior.prob_success(0, -0.1, 0.9, more + 10, fresh=True),
+    }
+
+
 @examples("analysis")
 def test_analysis_model(part):
     snapshot = a_snapshot(yes_or_no="binary" in part.takes)
@@ -498,6 +514,28 @@ def test_analysis_model_sees_nothing_but_what_is_known(part):
     expected = answers(model.fit(snapshot))
     for name, value in answers(model.fit(disturbed)).items():
         assert same(value, expected[name]), name
+
+
+PREDICTING = [kind for kind in examples("analysis").args[1] if getattr(kind.values[0], "variance", "") != "plug_in"]
+
+
+@pytest.mark.parametrize("part", PREDICTING)
+def test_analysis_model_predicts_success(part):
+    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    model = part.bind(ARMS, True)
+    found = holds(lambda given: success(model.fit(given)), snapshot)
+    for name, value in found.items():
+        assert value.shape == (R, A) and value.dtype == np.float64, name
+        assert (value >= 0).all() and (value <= 1).all(), name
+    assert (found["success"][:, 0] == 0).all() and (found["success by"][:, 1] == 0).all()
+    assert (found["success anew"][:, 0] == 1).all()
+    assert np.isin(found["success"][2], (0, 1)).all(), "nothing is to come in this replicate"
+    decided = model.fit(snapshot).prob_better(0)[2] > 0.9
+    assert (found["success"][2] == decided).all()
+    for piece in PIECES:
+        some = success(model.fit(split(snapshot, piece)), piece)
+        for name, value in some.items():
+            assert same(np.ascontiguousarray(value), np.ascontiguousarray(found[name][piece])), name
 
 
 # -------------------------------------------------------------------------------------------- schedules
@@ -682,6 +720,8 @@ def test_allocation_rule_has_no_problem_with_its_own_example(part):
 def test_decision_rule(part, k):
     if isinstance(part, Predictive):  # any function of a look will do for its table
         part = part.bind(lambda look: look.posterior.prob_better(look.control))
+    else:
+        part = part.within([Efficacy(kind="efficacy", probability=0.9)], Equal(kind="equal"))
     said = holds(part.verdict, the_look(k))
     assert said.stop.shape == (R,) and said.stop.dtype == np.int8
     assert np.isin(said.stop, list(Stop)).all()

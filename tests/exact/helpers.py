@@ -392,7 +392,9 @@ def enumerated(case: Scenario) -> Figures:
             known_at=Asking(lambda n: [np.inf if is_lost(n) else due[n]]),  # type: ignore[arg-type]
         )
         trial = simulator._Trial(plan, patients, fit)
-        trial.randomiser = Lists(chance, plan, trial.randomiser.chances)
+        everybody = list(range(plan.n_arms))
+        trial.dealt_from = everybody
+        trial.randomiser = Lists(chance, plan, trial._chances(everybody))
         return trial.run()
 
     found: Figures = {}

@@ -246,7 +246,7 @@ LEARNING: dict[str, dict[str, Any]] = {
     "neyman": {"floor": 0.2},
     "rsihr": {"burn_in": 8, "burn_in_per_arm": 3},
     "doubly_adaptive": {"target": "rsihr", "realisation": "independent"},
-    "play_the_winner": {"urn": 0.5, "realisation": "independent"},
+    "play_the_winner": {"balls": 0.5, "realisation": "independent"},
     "mixture": {
         "rules": [
             {"weight": 1, "rule": {"kind": "square_root_control"}},
@@ -379,3 +379,31 @@ def test_designs_with_other_rules(number):
 @pytest.mark.parametrize("number", range(DESIGNS))
 def test_all_random_designs(number):
     compare(number, 50)
+
+
+PREDICTED = {
+    "maximum, three arms": (
+        [{"kind": "predictive_success", "horizon": "maximum", "probability": 0.2},
+         {"kind": "efficacy", "probability": 0.9, "margin": 0.1, "from_look": 4}],
+        (0.3, 0.6, 0.5), {},
+    ),
+    "current, for efficacy": (
+        [{"kind": "predictive_success", "horizon": "current", "then": "efficacy", "probability": 0.5, "at_looks": [2]},
+         low("drop_arm", 0.1), efficacy(0.85, from_look=3)],
+        (0.3, 0.6, 0.5), {"better": "lower"},
+    ),
+    "a separate trial, patients pending": (
+        [{"kind": "predictive_success", "horizon": "future", "patients_per_arm": 20, "final_probability": 0.9,
+          "probability": 0.3, "margin": 0.05}, efficacy(0.9)],
+        (0.3, 0.6), {"month": 2, "lost": 0.2},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PREDICTED)
+def test_predicted_success(name):
+    rules, rates, more = PREDICTED[name]
+    looks, allocation = {"kind": "enrolled", "at": [5, 9, 13]}, {"kind": "thompson", "power": 1, "floor": 0.1}
+    case = scenario(16, rates, looks, allocation, rules, **more)
+    assert reasons_against(case) == []
+    agree(case, 10, SEED)

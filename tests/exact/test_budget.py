@@ -96,6 +96,12 @@ CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
          [{"kind": "predictive", "probability": 0.1}, EFFICACY | {"from_look": 3}]),
         {},
     ),
+    "success of a separate trial": (
+        (70, (0.3, 0.5), looks(20, 10), TS,
+         [{"kind": "predictive_success", "horizon": "future", "patients_per_arm": 150, "final_probability": 0.975,
+           "probability": 0.1}, EFFICACY | {"from_look": 6}]),
+        {},
+    ),
     "four arms": ((28, (0.3, 0.5, 0.6, 0.3), looks(12, 8), TS, [EFFICACY, FUTILITY]), {}),
 }  # fmt: skip
 
@@ -198,6 +204,16 @@ def test_predictive_rules_cost_their_tables():
     assert asked.states == plain.states
     assert asked.bytes > plain.bytes + 1e8
     assert asked.seconds > plain.seconds + 1
+
+
+def test_predicted_success_costs_its_steps():
+    future = {"horizon": "future", "patients_per_arm": 300, "final_probability": 0.975}
+    end, given = EFFICACY | {"from_look": 11}, (120, (0.3, 0.5), looks(20, 10), TS)
+    rules = [[end], *([{"kind": "predictive_success", "probability": 0.1} | each, end] for each in (
+        {"horizon": "current"}, {"horizon": "maximum"}, future))]  # fmt: skip
+    none, current, maximum, separate = (cost(scenario(*given, each)) for each in rules)
+    assert none.seconds < current.seconds < maximum.seconds < none.seconds + 5
+    assert 60 > separate.seconds > 10 and separate.bytes > none.bytes + 4e7  # measured: 35 seconds
 
 
 def test_both_designs_count():

@@ -96,7 +96,7 @@ def chances(design: Design, when: Course, number: int, state: State) -> np.ndarr
     look = Look(
         k=held.k, n_looks=design.schedule.n_looks(when.patients), patients=when.patients, control=design.control,
         first_control=design.control, n_enrolled=np.array([held.enrolled]), n_known=known.sum(axis=1),
-        arm_enrolled=known, arm_known=known, is_open=np.ones((1, len(state)), bool),
+        arm_enrolled=known, arm_known=known, arm_pending=0 * known, is_open=np.ones((1, len(state)), bool),
         is_claimed=np.zeros((1, len(state)), bool), posterior=posterior,
     )  # fmt: skip
     return design.allocation.probabilities(look)[0]

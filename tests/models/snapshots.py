@@ -21,6 +21,7 @@ def snapshot(arm, value, x=None, n_arms=3):
         value=value[:, :, None],
         covariates=x[:, :, None],
         n_pending=((arm >= 0) & ~known).sum(axis=1),
+        arm_pending=(on & ~known[:, :, None]).sum(axis=1),
         arm_enrolled=on.sum(axis=1),
         arm_known=(on & known[:, :, None]).sum(axis=1),
         arm_total=np.where(on & known[:, :, None], value[:, :, None], 0.0).sum(axis=1),

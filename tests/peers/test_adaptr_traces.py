@@ -124,6 +124,7 @@ def replayed(name: str) -> tuple[Looks, Design, Look, Decision]:
         n_known=n.sum(axis=1),
         arm_enrolled=n,
         arm_known=n,
+        arm_pending=np.zeros_like(n),
         is_open=looks.is_open,
         is_claimed=np.zeros(n.shape, bool),
         posterior=Told(looks),  # type: ignore[arg-type]  # the rules ask nothing else of it

@@ -365,6 +365,7 @@ def snapshot_of(known: list[Known], patients: int, n_arms: int) -> Snapshot:
         value=value,
         covariates=covariates,
         n_pending=np.zeros(1, np.int64),
+        arm_pending=np.zeros_like(count),
         arm_enrolled=count,
         arm_known=count,
         arm_total=total,
