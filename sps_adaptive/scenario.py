@@ -395,6 +395,12 @@ class Scenario(Part):
         yield from self._closing_problems()
         setting = Setting(self.arm_names, None if looks else self.n_looks, self.endpoint.kind == "binary")
         yield from _below(("allocation",), self.allocation.problems(setting))
+        if self.is_platform and getattr(self.allocation, "rescale", None):
+            yield (
+                ("allocation", "rescale"),
+                "bounds that grow as arms close do not go with arms that open late or close by the protocol",
+                "leave rescale out",
+            )
         if not looks:  # otherwise the number of looks means nothing
             for position, rule in enumerate(self.decisions):
                 yield from _below(("decisions", position), rule.problems(self.n_looks, rule.at_final))

@@ -153,6 +153,19 @@ class Bounded(Realised):
             )
         if self.floor > self.ceiling:
             found.append((("floor",), f"the floor {self.floor:g} is above the ceiling {self.ceiling:g}", ""))
+        if self.rescale is not None and self.burn_in_per_arm is not None:
+            found.append((("rescale",), "bounds that grow do not go with a burn-in of single arms", "leave one out"))
+        if self.rescale in ("control", "both") and isinstance(self.control_share, float):
+            grown = self.control_share * n_arms / 2
+            if grown >= 1 - 1e-12:
+                found.append(
+                    (
+                        ("rescale",),
+                        f"with two of {n_arms} arms left a control share of {self.control_share:g} grows to "
+                        f"{grown:.3g}, and the other arm gets nobody",
+                        f"use a control share below {2 / n_arms:.3g}, or leave rescale out",
+                    )
+                )
         return found
 
     def _beside_young(

@@ -64,7 +64,12 @@ class DoublyAdaptive(Bounded):
     def weights(self, look: Look) -> Float[Array, "R A"]:
         """Return the target, corrected."""
         wanted, reached = target(self.target, look), proportions(look)
-        return wanted * (wanted / np.where(look.is_open, reached, 1.0)) ** self.gamma
+        # Logarithms, and the largest taken out: powers of large quotients would overflow.
+        there = look.is_open & (wanted > 0)
+        quotient = np.log(np.where(there, wanted, 1.0)) - np.log(np.where(there, reached, 1.0))
+        log_weight = np.where(there, np.log(np.where(there, wanted, 1.0)) + self.gamma * quotient, -np.inf)
+        largest = log_weight.max(axis=1, keepdims=True)
+        return np.exp(log_weight - np.where(np.isfinite(largest), largest, 0.0))
 
     def problems(self, setting: Setting) -> Problems:
         """Return bounds that cannot be kept, and a target that the endpoint does not have."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from sps_adaptive.allocation.bounded import Bounded
@@ -26,7 +27,9 @@ class GittinsNormal(Bounded):
     its posterior mean and a bonus for what is not known yet, after :math:`n_a` outcomes and a prior worth
     :math:`n_0` (Gittins, Glazebrook and Weber 2011, chapter 8; Williamson and Villar 2020). The expectation over the
     b patients is an integral, where the authors simulate. The standard deviation is that of the analysis: where it is
-    estimated, the estimate is taken for the truth. The warnings of `gittins` hold here as well.
+    estimated, the estimate is taken for the truth. An arm without outcomes (one that opens late) counts as level
+    with the mean of the other open arms, whatever its prior mean, so that the origin of the score does not matter.
+    The warnings of `gittins` hold here as well.
 
     References
     ----------
@@ -59,10 +62,14 @@ class GittinsNormal(Bounded):
             among[:, look.control] = False
         posterior, arms = look.posterior, look.is_open.shape[1]
         tables = normal_tables((self.prior_patients,) * arms, self.discount, look.patients + self.ahead, self.ahead)
-        seen = posterior.mean(), look.arm_known, posterior.outcome_sd()
+        seen = level_with_the_others(posterior.mean(), look), look.arm_known, posterior.outcome_sd()
         if self.controlled:
             return controlled_flgi_normal_probabilities(*seen, look.is_open, tables, look.control)
         return flgi_normal_probabilities(*seen, among, tables)
+
+    def bound_to_scale(self) -> str | None:
+        """Return what ties the rule to the unit of the score: its bonus, before the spread has been seen."""
+        return "gittins_normal adds a bonus in proportion to the standard deviation, which is at first the stated one."
 
     @property
     def protects_control(self) -> bool:
@@ -88,3 +95,10 @@ class GittinsNormal(Bounded):
     def control_in_words(self) -> str:
         """Return in plain English what the control gets."""
         return "the control keeps an equal share" if self.controlled else super().control_in_words()
+
+
+def level_with_the_others(mean: Float[Array, "R A"], look: Look) -> Float[Array, "R A"]:
+    """Return the posterior means; an open arm without outcomes gets the mean of the other open arms."""
+    seen = look.is_open & (look.arm_known > 0)
+    others = np.where(seen, mean, 0.0).sum(axis=1, keepdims=True) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    return np.where(look.is_open & ~seen & seen.any(axis=1, keepdims=True), others, mean)

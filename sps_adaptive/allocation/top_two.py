@@ -26,11 +26,11 @@ class TopTwo(Bounded):
 
     .. math:: \psi_a = p_a \Bigl[ \beta + (1 - \beta) \sum_{b \ne a} \frac{p_b}{1 - p_b} \Bigr]
 
-    Thompson sampling (:math:`\beta = 1`) stops comparing once one arm has drawn ahead; here the favourite never gets
-    much more than :math:`\beta`, and its closest rival most of the rest. Use it where the aim is to identify the best
-    arm. As :math:`p_b` goes to 1, the sum for arm a goes to :math:`p_a` over what the arms other than b have
-    together: this is computed from their probabilities and not as a difference from 1. Below the accuracy of the
-    posterior (1e-12) rivals count as equal.
+    Thompson sampling (:math:`\beta = 1`) stops comparing once one arm has drawn ahead; here the favourite's share
+    goes to :math:`\beta` and not to 1, and its closest rival gets most of the rest. Use it where the aim is to
+    identify the best arm. As :math:`p_b` goes to 1, the sum for arm a goes to :math:`p_a` over what the arms other
+    than b have together: this is computed from their probabilities and not as a difference from 1. Below the
+    accuracy of the posterior (1e-12) rivals count as equal.
 
     References
     ----------

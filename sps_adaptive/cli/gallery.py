@@ -73,17 +73,19 @@ def _print(base: Scenario, found: pd.DataFrame, level: float, truth: str) -> Non
 
     say(base.title, bold=True)
     prose(
-        f"Each design at a familywise error of {100 * level:g}%, whatever the response rates: its threshold is "
-        "calibrated exactly. All figures are exact."
+        f"Each design at a familywise error of {100 * level:g}%, whatever the response rate of the arms that equal "
+        "the control: its threshold is calibrated exactly. Thresholds move in steps; so that no rule wins by the luck "
+        "of its steps, the power is that of a test that mixes the two thresholds around it. All figures are exact."
     )
     say()
     made = Table(
         f"Truth: {truth}",
         ["rule"],
-        ["power, %", "best arm, %", "failures", "wrong way, %", "threshold"],
+        ["power, %", "best arm, %", "failures", "patients", "wrong way, %", "threshold"],
         "Power: an effective arm is declared effective. Best arm: mean share of patients on it. Failures: mean number "
         "of patients in the trial without response. Wrong way: trials with more patients on the worst arm than on the "
-        f"best, by over a tenth of the largest size. ▼: a rule that learns and has less power than '{DROPPING}'.",
+        f"best, by over a tenth of the largest size. "
+        f"Threshold: the stricter of the two. ▼: a rule that learns and has less power than '{DROPPING}'.",
     )
     own = found[found["truth"] == truth].sort_values("power", ascending=False, kind="stable")
     beaten = losses(found, truth)
@@ -91,7 +93,8 @@ def _print(base: Scenario, found: pd.DataFrame, level: float, truth: str) -> Non
         mark = " ▼" if row["rule"] in beaten else ""
         made.add(
             f"{row['rule']}{mark}", f"{100 * row['power']:.1f}", f"{100 * row['share_on_best']:.1f}",
-            f"{row['failures']:.1f}", f"{100 * row['wrong_direction']:.1f}", f"{row['threshold']:.4f}",
+            f"{row['failures']:.1f}", f"{row['patients']:.1f}", f"{100 * row['wrong_direction']:.1f}",
+            f"{row['threshold']:.6g}",
         )  # fmt: skip
     table(made)
     say()

@@ -36,7 +36,7 @@ class Urn(Realisation):
     patients on average with :math:`\alpha = 2`, 0.81 with 4, 1.10 with 8, and 2.64 with independent draws. With equal
     probabilities, and while no mass is below 0, each patient's probability is :math:`\pi_a` on average. Otherwise the
     ratio is preserved nearly, not exactly, to the advantage of small arms: at 0.1 : 0.9 and :math:`\alpha = 4` an arm
-    gets 2.49 of 24 patients instead of 2.4, and a single patient's probability is off by at most 0.02.
+    gets 2.49 of 24 patients instead of 2.4, and a single patient's probability is there off by at most 0.02.
     """
 
     remembers: ClassVar[str] = "what each arm is owed from before"

@@ -101,10 +101,10 @@ def gallery(
     Returns
     -------
     DataFrame
-        A row for each way and truth: `rule`, `truth`, `threshold`, `power` (any effective arm is declared effective),
-        `wrong` (any arm wrongly), `share_on_best` (mean share of patients on the best arm), `failures` (mean number of
-        patients without response), `wrong_direction` (probability that more patients are on the worst arm than on the
-        best, by over a tenth), `learns` and `drops`.
+        A row for each way and truth: `rule`, `truth`, `threshold` (the stricter of the two), `power` (any effective
+        arm is declared effective), `wrong` (any arm wrongly), `share_on_best` (mean share of patients on the best
+        arm), `failures` (mean number of patients without response), `wrong_direction` (probability that more
+        patients are on the worst arm than on the best, by over a tenth), `learns` and `drops`.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def rows(base: Scenario, level: float, entry: Entry) -> Iterator[dict[str, Any]]
         yield {
             "rule": entry.name,
             "truth": truth,
-            "threshold": found.threshold,
+            "threshold": found.written,
             "learns": case.allocation.bind(case.arm_names).learns,
             "drops": entry.drops,
             **at_level,

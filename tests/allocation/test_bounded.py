@@ -6,6 +6,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from sps_adaptive.allocation import Thompson
+from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.block import draw, run_designs
 from sps_adaptive.spec import parse_scenario
 from tests.allocation.settings import setting
@@ -176,3 +177,16 @@ def test_a_ceiling_that_leaves_no_place_for_everybody_is_the_equal_share():
     np.testing.assert_allclose(found, [0.5, 0.5, 0], atol=1e-12)
     found = probabilities(is_open=[[True, True, False]], ceiling=0.4, control_share=0.3)
     np.testing.assert_allclose(found, [0.3, 0.7, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "given, arms, words",
+    [
+        ({"control_share": 0.5, "rescale": "control"}, 4, "with two of 4 arms left a control share of 0.5 grows to 1"),
+        ({"rescale": "bounds", "floor": 0.1, "burn_in_per_arm": 5}, 3, "do not go with a burn-in of single arms"),
+        ({"control_share": 0.4, "rescale": "both"}, 4, None),
+    ],
+)
+def test_what_growing_bounds_cannot_go_with(given, arms, words):
+    found = Thompson(kind="thompson", **given).problems(Setting(tuple("abcd"[:arms]), 3, True))
+    assert [words in message for _, message, _ in found] == ([True] if words else [])

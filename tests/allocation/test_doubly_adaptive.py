@@ -9,7 +9,7 @@ import pytest
 from sps_adaptive.allocation import DoublyAdaptive
 from sps_adaptive.posteriors.beta import BetaPosterior
 from tests.allocation.settings import paths, setting
-from tests.contracts.fakes import FakePosterior, a_look
+from tests.contracts.fakes import FakePosterior, a_look, look_at_best
 
 PRINTED = json.loads((Path(__file__).parents[1] / "published" / "data" / "dabcd.json").read_text(encoding="utf-8"))
 
@@ -59,3 +59,9 @@ def test_what_it_needs():
     assert rule("equal").counts_enrolled and not rule("equal", gamma=0).counts_enrolled
     assert paths(rule("rsihr").problems(setting(is_binary=False))) == [("target",)]
     assert rule("neyman").problems(setting(is_binary=False)) == []
+
+
+def test_large_corrections_do_not_overflow():
+    rule = DoublyAdaptive(kind="doubly_adaptive", target="equal", gamma=100)
+    look = look_at_best([[0.4, 0.3, 0.3]], n_enrolled=2000, patients=3000, arm_enrolled=[[1000, 1000, 0]])
+    np.testing.assert_allclose(rule.probabilities(look), [[0, 0, 1]], atol=1e-12)

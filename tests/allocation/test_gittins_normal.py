@@ -33,3 +33,16 @@ def test_the_controlled_rule_and_a_stated_share():
 def test_it_is_for_scores(is_binary, words):
     found = GittinsNormal(kind="gittins_normal").problems(Setting(("a", "b"), 3, is_binary))
     assert [words in message for _, message, _ in found] == ([True] if words else [])
+
+
+def test_the_origin_of_the_score_does_not_matter_even_to_an_arm_without_outcomes():
+    known = np.array([[6, 5, 0], [4, 9, 0]])
+    own = SD / np.sqrt(np.maximum(known, 1e-12))
+    found = []
+    for origin in (0.0, 50.0, -50.0):
+        mean = np.where(known > 0, MEAN + origin, 0.0)  # a flat prior leaves the third arm at its prior mean
+        look = a_look(GaussianPosterior(mean, own, SD), np.ones((2, 3), bool), patients=30, arm_known=known)
+        found.append(GittinsNormal(kind="gittins_normal", ahead=3, discount=0.9).probabilities(look))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-9)
+    np.testing.assert_allclose(found[2], found[0], atol=1e-9)
+    assert (found[0][:, 2] > 0.3).all()  # of which nothing is known is worth trying
