@@ -426,7 +426,8 @@ class Scenario(Part):
                 found.append(
                     (
                         ("pause",),
-                        f"enrolment pauses, and the truth '{name}' changes with the month of enrolment",
+                        f"enrolment pauses, and the truth '{name}' changes with the month of enrolment, which a pause "
+                        "would move",
                         "leave the pause out, or state constant true values",
                     )
                 )

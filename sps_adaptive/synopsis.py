@@ -49,7 +49,8 @@ def describe(scenario: Scenario) -> list[str]:
         _allocation(scenario),
         *_decisions(scenario),
         "Benchmark: the same patients randomised equally in permuted blocks, without looks, analysed once at the end "
-        "with the thresholds of the final analysis.",
+        "with the thresholds of the final analysis"
+        + ("; all arms are there from the first patient to the last." if scenario.is_platform else "."),
     ]
 
 

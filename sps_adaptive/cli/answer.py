@@ -82,6 +82,12 @@ def _show(shown: Table | str) -> None:
 
 def _about(results: Answer) -> str:
     designs = "adaptive: the design of the scenario. fixed: the same patients randomised equally, no looks."
+    if results.scenario.is_platform:
+        which = results.scenario.analysis[results.scenario.endpoint_name].controls
+        compared = {"concurrent": "with the controls enrolled while it could be given", "all": "with all controls"}[
+            which
+        ]
+        designs = f"{designs[:-1]}, all arms from the first patient on. An arm is compared {compared}."
     if isinstance(results, ExactResults):
         states = float(f"{results.predicted['states']:.3g}")
         return (

@@ -61,7 +61,7 @@ def _can_draw(picture: Path) -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise UsageError("a picture needs matplotlib", "install it: pip install 'sps-adaptive[figures]'")
+        raise UsageError("a picture needs matplotlib", "install it: pip install matplotlib")
     if picture.suffix not in (".svg", ".pdf", ".png"):
         raise UsageError(f"a picture of the kind '{picture.suffix}'", "name a file that ends with .svg, .pdf or .png")
     if not picture.parent.is_dir():
