@@ -20,7 +20,7 @@ class Promote(Threshold):
 
     Of the open arms with
     :math:`P(\theta_a > \theta_0 + \text{margin} \mid \text{data}) > \text{probability}` the one most probably better
-    than the control becomes the control and counts as declared effective: it has beaten the control of its time. The
+    than the control (of equals the first in the file) becomes the control and counts as declared effective. The
     old control takes no more patients. At the same look all rules are then asked again, in their order, about the arms
     that are left against the new control, until no arm is promoted; rules behind this one are not heard in a round in
     which it promotes. When only the control is left, the trial stops. This is how adaptr treats a common control

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Self
 import numpy as np
 from pydantic import Field
 
+from sps_adaptive.arrays import TIE
 from sps_adaptive.contracts import AllocationRule, Endpoint, Look, Stop, Verdict
 from sps_adaptive.part import Part
 from sps_adaptive.words import listed, percent
@@ -266,7 +267,7 @@ def promote(said: Verdict, look: Look, met: Bool[Array, "R A"]) -> Verdict:
     if look.is_final:
         return said._replace(claim=met)
     better = np.where(met, look.posterior.prob_better(look.control), -1.0)
-    best = better.argmax(axis=1)
+    best = (better >= better.max(axis=1, keepdims=True) - TIE).argmax(axis=1)  # of equals the first in the file
     there = np.asarray(met.any(axis=1))
     arms = np.arange(met.shape[1])
     chosen = there[:, None] & (arms == best[:, None])

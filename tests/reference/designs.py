@@ -582,7 +582,7 @@ population:
   covariates: {phenotype: {classic: 0.7, limb: 0.2, perm: 0.1}, gad65: {high: 0.6, low: 0.4}}
 endpoints: {score: {kind: continuous, better: lower, assessed_at_month: 2, sd: 1.2}}
 analysis: {score: {kind: normal, variance: arm_specific, sd: 1.2}}
-looks: {kind: enrolled, first: 12, every: 9}
+looks: {kind: enrolled, first: 21, every: 9}
 allocation:
   kind: thompson
   power: 1

@@ -971,7 +971,9 @@ class _Trial:
                     self.stop = REASONS.get(what.kind, "futility")
             elif what.kind == "promote":
                 if high:
-                    winner = max(high, key=lambda arm: belief.better(arm, self.control, 0.0))
+                    better = {arm: belief.better(arm, self.control, 0.0) for arm in high}
+                    # Of arms that are equally good the first in the file; a difference within rounding is none.
+                    winner = min(arm for arm in high if better[arm] >= max(better.values()) - TIE)
                     meets.add(winner)
                     self.claimed.append(winner)
                     self.open[self.control] = False
