@@ -21,15 +21,14 @@ DESIGNS = (ADAPTIVE, FIXED, NO_FUTILITY)
 
 def draw(scenario: Scenario, block: int) -> Cohort:
     """Return the patients of a block: the same for every truth and design."""
-    return scenario.population.draw(scenario.simulation.seed, block, BLOCK_SIZE, scenario.endpoints)
+    return scenario.draw(scenario.simulation.seed, block, BLOCK_SIZE)
 
 
 def run_designs(scenario: Scenario, truth: str, cohort: Cohort) -> Mapping[str, TrialRecord]:
     """Run every design on the same patients."""
     designs = bound_designs(scenario)
     first = designs[ADAPTIVE]
-    values = scenario.truth(truth).of(first.endpoint_name)
-    potential = first.endpoint.potential(cohort, first.endpoint_name, first.arms, values)
+    potential = scenario.potential(truth, first.endpoint_name, cohort)
     return {name: run(designs[name], cohort, potential) for name in scenario.design_names}
 
 

@@ -28,6 +28,27 @@ DAYS_PER_MONTH = 365.25 / 12
 """The length of a month, wherever months of a scenario become days."""
 
 
+class Scale(NamedTuple):
+    """What a posterior and a true value are about: a probability, a mean, the log of a ratio; and how it is turned."""
+
+    name: str
+    """The word for it, such as `probability`, `mean` or `log_odds`."""
+    unit: str = ""
+    """Unit of a difference, where it has one."""
+    sign: float = 1.0
+    """1 where larger is better on the endpoint's own scale, -1 where smaller is."""
+    origin: float = 0.0
+    """What an oriented value of zero is on the endpoint's own scale."""
+
+    def natural(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Turn oriented values into the endpoint's own scale, and back: turning is its own inverse."""
+        return self.origin + self.sign * oriented
+
+    def natural_difference(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Turn oriented differences into the endpoint's own scale, and back."""
+        return self.sign * oriented
+
+
 class Cohort(NamedTuple):
     """The patients who present themselves, and all about them that no decision of the trial can change."""
 
@@ -47,8 +68,18 @@ class Cohort(NamedTuple):
     """Uniform that deals the arm."""
     u_block: Float[Array, "R N"]
     """Uniform that rounds the quotas of a randomisation block; the first patient's counts."""
-    u_outcome: Mapping[str, Float[Array, "R N V"]]
-    """The patient's own luck, one entry per endpoint."""
+    u_outcome: Mapping[str, Float[Array, "R N U"]]
+    """The patient's own luck, one entry per endpoint, each with as many uniforms as the endpoint needs."""
+    site_score: Float[Array, "R N"] | None = None
+    """Standard score of the patient's site, the same for its patients; None where sites do not matter."""
+
+    def only(self, which: slice | Array | None) -> Cohort:
+        """Return the patients of some replicates, or indexed otherwise: splitting a batch changes nothing."""
+        picked: dict[str, Any] = {name: None if field is None else field[which] for name, field in self._arrays()}
+        return Cohort(**picked, u_outcome={name: luck[which] for name, luck in self.u_outcome.items()})
+
+    def _arrays(self) -> list[tuple[str, Any]]:
+        return [(name, field) for name, field in self._asdict().items() if name != "u_outcome"]
 
 
 class Potential(NamedTuple):
@@ -117,6 +148,11 @@ class Snapshot(NamedTuple):
     """Sum of their oriented primary outcomes."""
     spans: Spans | None = None
     """Which patients each arm could be dealt to; None where all arms are there from the first patient to the last."""
+    strata: Int[Array, "R N F"] | None = None
+    """Level of each categorical covariate, as in `Cohort`."""
+    followed: Float[Array, "R N"] | None = None
+    """Days on study so far: until this day, dropout or the last assessment, whichever comes first; 0 for patients not
+    yet enrolled. None unless the endpoint needs it."""
 
     @property
     def n_arms(self) -> int:
@@ -132,6 +168,21 @@ class Snapshot(NamedTuple):
     def n_known(self) -> Int[Array, " R"]:
         """Patients whose primary outcome is known."""
         return self.arm_known.sum(axis=1)
+
+
+class AnalysisSetting(NamedTuple):
+    """What a model must know of its trial."""
+
+    arms: tuple[str, ...]
+    higher_is_better: bool = True
+    control: int = 0
+    """Index of the control."""
+    endpoint: Any = None
+    """The endpoint as the scenario has it: its categories, visits or follow-up."""
+    factors: Mapping[str, Mapping[str, float]] = {}
+    """The categorical covariates, in the order of `Snapshot.strata`: for each the prevalence of its levels."""
+    baseline: tuple[float, float] | None = None
+    """Mean and standard deviation of the baseline measurement, where there is one."""
 
 
 class Posterior(Protocol):
@@ -254,12 +305,38 @@ class Verdict(NamedTuple):
 class Endpoint(Protocol):
     """How outcomes arise, and in which direction they are good."""
 
-    def potential(self, cohort: Cohort, name: str, arms: tuple[str, ...], truth: Any) -> Potential:
-        """Return what would happen to each patient on each arm."""
+    @property
+    def needs_follow_up(self) -> bool:
+        """Whether the analysis must know how long each patient has been followed."""
         ...
 
-    def true_means(self, cohort: Cohort, arms: tuple[str, ...], truth: Any) -> Float[Array, " A"]:
-        """Return the oriented true value of each arm, averaged over the patients where it changes with time."""
+    def potential(
+        self,
+        cohort: Cohort,
+        name: str,
+        arms: tuple[str, ...],
+        truth: Any,
+        shift: Float[Array, "R N #A"] | None = None,
+    ) -> Potential:
+        """Return what would happen to each patient on each arm.
+
+        `shift` is what covariates and the site add, on the scale on which they act, in the endpoint's own direction.
+        """
+        ...
+
+    def true_values(
+        self,
+        cohort: Cohort,
+        arms: tuple[str, ...],
+        truth: Any,
+        scale: str,
+        shift: Float[Array, "R N #A"] | None = None,
+    ) -> Float[Array, " A"]:
+        """Return the oriented true value of each arm on a scale, averaged over patients where it differs among them."""
+        ...
+
+    def scale(self, name: str) -> Scale:
+        """Return how values on a scale are turned."""
         ...
 
     def natural(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -424,6 +501,8 @@ class Design(NamedTuple):
     """When each arm takes patients; None where all do from the first to the last."""
     closes_at: float = np.inf
     """Day on which enrolment closes, whatever the number enrolled."""
+    scale: Scale = Scale("mean")
+    """What the model's posterior is about."""
 
     def is_effective(self, oriented: Float[Array, " A"], rounding: float = 1e-9) -> Bool[Array, " A"]:
         """Return which arms are effective, if these are their true values, oriented; never the control.

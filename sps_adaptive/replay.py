@@ -199,17 +199,10 @@ def replay(scenario: Scenario, truth: str, replicate: int, design: str = ADAPTIV
         raise UsageError(f"there is no design '{design}'", f"choose {' or '.join(scenario.design_names)}")
     if replicate < 0:
         raise UsageError(f"replicates are counted from 0, got {replicate}")
-    values = scenario.truth(truth)
+    scenario.truth(truth)  # asked before anything is drawn
     block, row = divmod(replicate, BLOCK_SIZE)
-    cohort = _only(draw(scenario, block), row)
+    cohort = draw(scenario, block).only(slice(row, row + 1))
     plan = designs(scenario)[design]
-    potential = plan.endpoint.potential(cohort, plan.endpoint_name, plan.arms, values.of(plan.endpoint_name))
+    potential = scenario.potential(truth, plan.endpoint_name, cohort)
     record = run(plan, cohort, potential)
     return Replay(scenario, truth, design, replicate, record, record.cohort)
-
-
-def _only(cohort: Cohort, row: int) -> Cohort:
-    """Return the patients of one replicate: splitting a batch changes nothing in a trial."""
-    one = slice(row, row + 1)
-    rows = {name: field[one] for name, field in cohort._asdict().items() if name != "u_outcome"}
-    return Cohort(**rows, u_outcome={name: u[one] for name, u in cohort.u_outcome.items()})

@@ -7,12 +7,23 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
-from sps_adaptive.contracts import DAYS_PER_MONTH, AllocationRule, AnalysisModel, Dealer, Design, Span
+from sps_adaptive.contracts import (
+    DAYS_PER_MONTH,
+    AllocationRule,
+    AnalysisModel,
+    AnalysisSetting,
+    Cohort,
+    Dealer,
+    Design,
+    Potential,
+    Scale,
+    Span,
+)  # fmt: skip
 from sps_adaptive.decisions import DecisionKind, Efficacy, Equivalence, Predictive, PredictiveSuccess, Promote, Prune
 from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.decisions.contradictions import contradictions
@@ -20,19 +31,24 @@ from sps_adaptive.decisions.rule import Ignored, Rule
 from sps_adaptive.decisions.rule import Path as RulePath
 from sps_adaptive.decisions.shape import Shape
 from sps_adaptive.decisions.threshold import Crossing
-from sps_adaptive.endpoints import Continuous, EndpointKind
+from sps_adaptive.endpoints import Continuous, EndpointKind, truth_words
 from sps_adaptive.endpoints.course import Course
 from sps_adaptive.errors import DesignError, Problem, UsageError
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.models.controls import Concurrent
 from sps_adaptive.part import Name, Part
 from sps_adaptive.population.cohort import Population
+from sps_adaptive.population.effects import Effects, LevelEffect, shift
 from sps_adaptive.population.sites import Sites
 from sps_adaptive.schedules import Assessed, Calendar, Enrolled, Events, NoLooks, ScheduleKind, Several
 from sps_adaptive.schedules.schedule import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from jaxtyping import Float
+
+    from sps_adaptive.contracts import Array
 
 ENGINE = 1
 """Version of the numbers: raised whenever the same scenario and seed would give other ones."""
@@ -48,7 +64,7 @@ end."""
 PROSE = frozenset({"title", "question", "source", "description"})
 """Fields that explain the numbers and do not change them."""
 
-RESERVED = PROSE | {"none"}
+RESERVED = PROSE | {"none", "effects", "site_sd"}
 """No arm, truth or endpoint may be called so: words of the file, and what the tables call a selection of no arm."""
 
 Words = Annotated[str, StringConstraints(max_length=2000)]
@@ -91,6 +107,13 @@ class Arm(Part):
         return self.opens is not None and self.opens.patient != 1
 
 
+TruthFields = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "propertyNames": {"enum": truth_words()}})]
+"""The true value of an arm in several words, such as {median: 7.4, cannot_walk: 0.05}."""
+
+Stated = Annotated[Course | list[float] | TruthFields, Field(union_mode="left_to_right")]
+"""The true value of an arm as it is stated: what it may be is the endpoint's to say."""
+
+
 class TruthSpec(BaseModel):
     """A state of the world: for each endpoint, its true value on each arm.
 
@@ -99,15 +122,28 @@ class TruthSpec(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True, allow_inf_nan=False)
-    __pydantic_extra__: dict[str, dict[str, Course]]
+    __pydantic_extra__: dict[str, dict[str, Stated]]
 
     source: Words | None = None
     """Where the numbers come from: a paper, a table, or the word "assumed"."""
     description: Words | None = None
     """What this truth stands for."""
 
-    def of(self, endpoint: str) -> dict[str, Course]:
-        """Return the true values of an endpoint, by arm."""
+    effects: dict[Name, Effects] = Field(default_factory=dict)
+    """What covariates do to an endpoint, by endpoint, covariate and level: a number is prognostic, added on every arm;
+    {prognostic: x, predictive: {ARM: y}} adds more on single arms. Log odds for binary and ordinal endpoints, log
+    hazard or log rate for events, log seconds for a timed walk, points for scores. The stated value of an arm is that
+    of a patient to whom nothing is added."""
+    site_sd: dict[Name, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict)
+    """Standard deviation between sites of what they add, by endpoint, on the same scale."""
+
+    @property
+    def stated(self) -> dict[str, dict[str, Any]]:
+        """What is stated of each endpoint, by arm."""
+        return self.__pydantic_extra__
+
+    def of(self, endpoint: str) -> dict[str, Any]:
+        """Return the true values of an endpoint as they are stated, by arm."""
         return self.__pydantic_extra__[endpoint]
 
 
@@ -171,6 +207,12 @@ class Scenario(Part):
         return self.endpoints[self.endpoint_name]
 
     @property
+    def is_proportion(self) -> bool:
+        """Whether the analysis of the primary endpoint is about the share of patients with an event."""
+        model = self.analysis.get(self.endpoint_name)
+        return self.endpoint.analysed_as == "binary" and (model is None or model.scale == "probability")
+
+    @property
     def is_platform(self) -> bool:
         """Whether arms open or close by the protocol while the trial enrols."""
         return any(arm.opens_late or arm.closes for arm in self.arms.values())
@@ -202,6 +244,37 @@ class Scenario(Part):
         changes = {"replicates": replicates, "seed": seed}
         stated = {name: value for name, value in changes.items() if value is not None}
         return self.model_copy(update={"simulation": self.simulation.model_copy(update=stated)})
+
+    # --------------------------------------------------------------- patients
+
+    def draw(self, seed: int, block: int, replicates: int) -> Cohort:
+        """Return the patients of a block."""
+        sites_matter = any(any(truth.site_sd.values()) for truth in self.truths.values())
+        return self.population.draw(seed, block, replicates, self.endpoints, site_scores=sites_matter)
+
+    def potential(self, truth: str, endpoint: str, cohort: Cohort) -> Potential:
+        """Return what would happen to each patient on each arm: the only place where a truth enters a trial."""
+        kind, stated = self.endpoints[endpoint], self.truth(truth).of(endpoint)
+        added = self._shift(truth, endpoint, cohort)
+        return kind.potential(cohort, endpoint, self.arm_names, kind.read(stated), added)
+
+    def true_values(self, truth: str, endpoint: str, cohort: Cohort) -> Float[Array, " A"]:
+        """Return the oriented true value of each arm on the scale of the endpoint's analysis, over these patients."""
+        kind, stated = self.endpoints[endpoint], self.truth(truth).of(endpoint)
+        added = self._shift(truth, endpoint, cohort)
+        return kind.true_values(cohort, self.arm_names, kind.read(stated), self.analysis[endpoint].scale, added)
+
+    def differs_among_patients(self, truth: str, endpoint: str) -> bool:
+        """Return whether true values depend on who the patients are or on when they come."""
+        given, kind = self.truth(truth), self.endpoints[endpoint]
+        moves = any(kind.changes(value) for value in kind.read(given.of(endpoint)).values())
+        return moves or endpoint in given.effects or given.site_sd.get(endpoint, 0.0) > 0
+
+    def _shift(self, truth: str, endpoint: str, cohort: Cohort) -> Float[Array, "R N #A"] | None:
+        given = self.truth(truth)
+        levels = {name: list(levels) for name, levels in self.population.covariates.items()}
+        effects, site_sd = given.effects.get(endpoint, {}), given.site_sd.get(endpoint, 0.0)
+        return shift(cohort, self.arm_names, levels, effects, site_sd)
 
     # ------------------------------------------------------------------ rules
 
@@ -269,10 +342,10 @@ class Scenario(Part):
         decisions: tuple[Rule, ...],
         spans: tuple[Span, ...] | None = None,
     ) -> Design:
-        name = self.endpoint_name
+        name, scale = self.endpoint_name, self.scale(self.endpoint_name)
         claims = [rule for _, rule in self.claims() if rule.claims_beyond is not None]
-        against = getattr(claims[0].oriented(self.endpoint), "against", "control") if claims else "control"
-        oriented = [rule.oriented(self.endpoint) for rule in decisions]
+        against = getattr(claims[0].oriented(scale), "against", "control") if claims else "control"
+        oriented = [rule.oriented(scale) for rule in decisions]
         return Design(
             arms=self.arm_names,
             control=self.control,
@@ -280,6 +353,7 @@ class Scenario(Part):
             endpoint_name=name,
             endpoint=self.endpoint,
             model=self._model(name),
+            scale=scale,
             schedule=schedule.bind(self.endpoint),
             allocation=allocation,
             dealer=dealer,
@@ -290,8 +364,25 @@ class Scenario(Part):
             spans=spans,
         )
 
+    def scale(self, name: str) -> Scale:
+        """Return what the analysis of an endpoint is about."""
+        return self.endpoints[name].scale(self.analysis[name].scale)
+
+    def analysis_setting(self, name: str) -> AnalysisSetting:
+        """Return what the model of an endpoint must know of the trial."""
+        endpoint = self.endpoints[name]
+        baseline = getattr(endpoint, "baseline", None)
+        return AnalysisSetting(
+            arms=self.arm_names,
+            higher_is_better=endpoint.better == "higher",
+            control=self.control,
+            endpoint=endpoint,
+            factors=self.population.covariates,
+            baseline=None if baseline is None else (baseline.mean, baseline.sd),
+        )
+
     def _model(self, name: str) -> AnalysisModel:
-        model = self.analysis[name].bind(self.arm_names, self.endpoint.better == "higher")
+        model = self.analysis[name].bind(self.analysis_setting(name))
         return Concurrent(model) if self.is_platform and self.analysis[name].controls == "concurrent" else model
 
     def _spans(self) -> tuple[Span, ...] | None:
@@ -334,8 +425,11 @@ class Scenario(Part):
     def truth_digest(self, name: str) -> str:
         """Return what identifies the numbers of one truth."""
         truth = self.truth(name)
-        values = {endpoint: {arm: _course(truth.of(endpoint)[arm]) for arm in self.arms} for endpoint in self.endpoints}
-        return _digest({"design": self.digest(), "truth": values})
+        values = {endpoint: {arm: _plain(truth.of(endpoint)[arm]) for arm in self.arms} for endpoint in self.endpoints}
+        content: dict[str, Any] = {"design": self.digest(), "truth": values}
+        if truth.effects or truth.site_sd:
+            content |= truth.model_dump(mode="json", include={"effects", "site_sd"})
+        return _digest(content)
 
     # ----------------------------------------------------------------- checks
 
@@ -393,7 +487,7 @@ class Scenario(Part):
         looks = [*self.looks.problems(patients), *self._look_problems()]
         yield from _below(("looks",), looks)
         yield from self._closing_problems()
-        setting = Setting(self.arm_names, None if looks else self.n_looks, self.endpoint.kind == "binary")
+        setting = Setting(self.arm_names, None if looks else self.n_looks, self.is_proportion)
         yield from _below(("allocation",), self.allocation.problems(setting))
         if self.is_platform and getattr(self.allocation, "rescale", None):
             yield (
@@ -411,7 +505,7 @@ class Scenario(Part):
         """Return what cannot be about the looks, given the endpoint and the truths."""
         looks, found = self.looks, list[Place]()
         for path, schedule in _schedules(looks):
-            if isinstance(schedule, Events) and self.endpoint.kind != "binary":
+            if isinstance(schedule, Events) and not self.endpoint.has_events:
                 found.append(
                     (
                         (*path, "kind"),
@@ -421,8 +515,8 @@ class Scenario(Part):
                 )
         pauses = getattr(looks, "pause", None) is not None
         for name, truth in self.truths.items():
-            courses = truth.__pydantic_extra__.get(self.endpoint_name, {})
-            if pauses and any(isinstance(course, dict) for course in courses.values()):
+            courses = truth.stated.get(self.endpoint_name, {})
+            if pauses and any(_is_course(course) for course in courses.values()):
                 found.append(
                     (
                         ("pause",),
@@ -468,14 +562,14 @@ class Scenario(Part):
 
     def _rule_problems(self, rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         """Yield what cannot be about a rule in this trial."""
-        if isinstance(rule, Crossing) and self.endpoint.kind == "binary" and abs(rule.by) >= 1:
+        if isinstance(rule, Crossing) and self.is_proportion and abs(rule.by) >= 1:
             yield (
                 ("margin",),
                 f"a difference of proportions can never be more than {abs(rule.by):g}",
                 "10 percentage points are 0.10",
             )
         against = getattr(rule, "against", "control")
-        if not isinstance(against, str) and self.endpoint.kind == "binary" and not 0 <= against <= 1:
+        if not isinstance(against, str) and self.is_proportion and not 0 <= against <= 1:
             yield ("against",), f"a proportion can never be {against:g}", "30 percent are 0.30"
         if not rule.at_final and self.n_looks == 0:
             yield (), "a rule for looks, and the trial has none", "add looks, or leave the rule out"
@@ -514,7 +608,7 @@ class Scenario(Part):
         conditional = isinstance(rule, Efficacy) and rule.test == "conditional"
         if not conditional and not isinstance(rule, Predictive):
             return
-        if self.endpoint.kind != "binary":
+        if self.endpoint.kind != "binary" or not self.is_proportion:
             yield ("kind",), "a rule that sums over all paths needs a binary endpoint", "use a posterior rule"
         if isinstance(rule, Crossing) and rule.by != 0:
             yield ("margin",), "a margin has no place in this rule", "leave it out"
@@ -665,17 +759,18 @@ class Scenario(Part):
                     f"the endpoints are: {', '.join(self.endpoints)}",
                 )
         for name, endpoint in self.endpoints.items():
-            yield from _below(("endpoints", name), endpoint.window_problems())
+            yield from _below(("endpoints", name), endpoint.problems())
             if isinstance(endpoint, Continuous):
                 yield from self._continuous_problems(name, endpoint)
             if name not in self.analysis:
                 yield ("analysis",), f"no analysis for the endpoint '{name}'", f"add '{name}: {{kind: ...}}'"
                 continue
             model = self.analysis[name]
-            if endpoint.kind not in model.takes:
+            if endpoint.analysed_as not in model.takes:
+                derived = "" if endpoint.analysed_as == endpoint.kind else f", analysed as {endpoint.analysed_as}"
                 yield (
                     ("analysis", name, "kind"),
-                    f"{model.kind} does not analyse a {endpoint.kind} endpoint",
+                    f"{model.kind} does not analyse a {endpoint.kind} endpoint{derived}",
                     f"it is for {', '.join(sorted(model.takes))} endpoints",
                 )
             elif model.needs_baseline and getattr(endpoint, "baseline", None) is None:
@@ -684,6 +779,8 @@ class Scenario(Part):
                     f"{model.kind} adjusts for a baseline, but '{name}' has none",
                     "add baseline: {mean, sd, correlation} to the endpoint, or use kind: normal",
                 )
+            else:
+                yield from _below(("analysis", name), model.problems(self.analysis_setting(name)))
             for arm in getattr(model, "arm_priors", {}):
                 if arm not in self.arms:
                     yield ("analysis", name, "arm_priors", arm), f"there is no arm '{arm}'", self._the_arms()
@@ -700,7 +797,8 @@ class Scenario(Part):
 
     def _truth_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         for truth_name, truth in self.truths.items():
-            stated = truth.__pydantic_extra__
+            stated = truth.stated
+            yield from _below(("truths", truth_name), self._effect_problems(truth))
             for name in stated:
                 if name not in self.endpoints:
                     yield (
@@ -718,14 +816,45 @@ class Scenario(Part):
                     continue
                 path = ("truths", truth_name, name)
                 yield from self._arms_stated(path, stated[name])
-                yield from _below(path, endpoint.truth_problems(stated[name]))
-                for arm, course in stated[name].items():
+                if unreadable := endpoint.unreadable(stated[name]):
+                    yield from _below(path, unreadable)
+                    continue
+                values = endpoint.read(stated[name])
+                if not set(values) >= set(self.arms):
+                    continue
+                yield from _below(path, endpoint.truth_problems(values))
+                for arm, course in values.items():
                     if isinstance(course, dict) and (not course or min(course) < 0):
                         yield (
                             (*path, arm),
                             "a course needs months from 0 on",
                             "for example {0: 0.45, 18: 0.25}",
                         )
+
+    def _effect_problems(self, truth: TruthSpec) -> Iterator[Place]:
+        """Yield what cannot be about the effects of covariates and sites."""
+        for key in ("effects", "site_sd"):
+            for name in getattr(truth, key):
+                if name not in self.endpoints:
+                    hint = f"the endpoints are: {', '.join(self.endpoints)}"
+                    yield (key, name), f"there is no endpoint '{name}'", hint
+        factors = self.population.covariates
+        for name, effects in truth.effects.items():
+            for covariate, by_level in effects.items():
+                place = ("effects", name, covariate)
+                if covariate not in factors:
+                    hint = f"the covariates are: {', '.join(factors)}" if factors else "add it to population.covariates"
+                    yield place, f"there is no covariate '{covariate}'", hint
+                    continue
+                for level, effect in by_level.items():
+                    if level not in factors[covariate]:
+                        hint = f"its levels are: {', '.join(factors[covariate])}"
+                        yield (*place, level), f"'{covariate}' has no level '{level}'", hint
+                    for arm in effect.predictive if isinstance(effect, LevelEffect) else {}:
+                        if arm not in self.arms:
+                            yield (*place, level, "predictive", arm), f"there is no arm '{arm}'", self._the_arms()
+        if any(truth.site_sd.values()) and not isinstance(self.population.accrual, Sites):
+            yield ("site_sd",), "sites differ, and the accrual names none", "use accrual: {kind: sites, ...}"
 
     def _arms_stated(
         self, path: tuple[str | int, ...], stated: dict[str, Any]
@@ -756,8 +885,18 @@ def _schedules(looks: ScheduleKind) -> list[tuple[tuple[str | int, ...], Schedul
     )
 
 
-def _course(course: Course) -> Any:
-    return [[month, course[month]] for month in sorted(course)] if isinstance(course, dict) else course
+def _is_course(value: Any) -> bool:
+    """Return whether a stated value is one by month of enrolment."""
+    return isinstance(value, dict) and all(isinstance(key, int | float) for key in value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a true value for a digest: months in order, and keys as text."""
+    if _is_course(value):
+        return [[month, value[month]] for month in sorted(value)]
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def _digest(content: Any) -> str:

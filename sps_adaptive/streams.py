@@ -33,6 +33,7 @@ class Stream(IntEnum):
     BLOCK = 7
     OUTCOME = 8
     COVARIATE = 9
+    SITE_SCORE = 10
 
 
 def uniforms(

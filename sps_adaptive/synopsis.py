@@ -225,16 +225,9 @@ def _endpoint(scenario: Scenario) -> str:
     endpoint, name = scenario.endpoint, scenario.endpoint_name
     what = f" ({endpoint.description.rstrip('.')})" if endpoint.description else ""
     window = f", give or take {endpoint.window_months:g} months" if endpoint.window_months else ""
-    if isinstance(endpoint, Binary):
-        kind = "yes or no"
-    else:
-        unit = f" in {endpoint.unit}" if endpoint.unit else ""
-        kind = f"a score{unit}" + (
-            ", analysed as its change since enrolment" if endpoint.outcome == "change_from_baseline" else ""
-        )
     return (
-        f"Endpoint: {name}{what}, {kind}, assessed {endpoint.assessed_at_month:g} months after enrolment{window}; "
-        f"{endpoint.better} is better."
+        f"Endpoint: {name}{what}, {endpoint.describe()}, assessed {endpoint.assessed_at_month:g} months "
+        f"after enrolment{window}; {endpoint.better} is better."
     )
 
 
@@ -260,9 +253,8 @@ def _allocation(scenario: Scenario) -> str:
 
 
 def _decisions(scenario: Scenario) -> list[str]:
-    endpoint = scenario.endpoint
-    unit = "" if isinstance(endpoint, Binary) else endpoint.unit or ""
-    measured = Measured(scenario.arm_names[scenario.control], isinstance(endpoint, Binary), unit)
+    scale = scenario.scale(scenario.endpoint_name)
+    measured = Measured(scenario.arm_names[scenario.control], scenario.is_proportion, scale.unit)
     return [f"Rule {n}: {rule.words(measured)}." for n, rule in enumerate(scenario.decisions, start=1)]
 
 
@@ -520,12 +512,12 @@ def _control_alone(scenario: Scenario) -> str:
 def _about_truths(scenario: Scenario) -> Iterator[str]:
     design = scenario.designs()["adaptive"]
 
-    def helps(truth: TruthSpec) -> bool:
-        values = truth.of(scenario.endpoint_name)
-        natural = np.array([_middle(values[arm]) for arm in scenario.arm_names])
-        return bool(design.is_effective(np.asarray(scenario.endpoint.natural(natural))).any())
+    patients = scenario.draw(0, 0, 20)
 
-    effective = {name: helps(truth) for name, truth in scenario.truths.items()}
+    def helps(truth: str) -> bool:
+        return bool(design.is_effective(scenario.true_values(truth, scenario.endpoint_name, patients)).any())
+
+    effective = {name: helps(name) for name in scenario.truths}
     if all(effective.values()):
         yield "No truth is a null: the type I error of the whole trial is unknown. Add one in which nothing works."
     if not any(effective.values()):

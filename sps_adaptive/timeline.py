@@ -107,7 +107,20 @@ def cut(
         last_enrolled, seen_arm, known, seen, pending, enrolled, assessed, total,
     )  # fmt: skip
     n_pending = pending.sum(axis=1)
-    return Snapshot(day, seen_arm, known, seen, cohort.covariates, n_pending, pending, enrolled, assessed, total, spans)
+    return Snapshot(
+        day, seen_arm, known, seen, cohort.covariates, n_pending, pending, enrolled, assessed, total, spans,
+        cohort.strata,
+    )  # fmt: skip
+
+
+def followed(day: Float[Array, " R"], cohort: Cohort, arm: Int[Array, "R N"], outcome: Outcome) -> Float[Array, "R N"]:
+    """Return how many days each patient has been on study by a day.
+
+    Until that day, dropout or the last assessment, whichever comes first; 0 for patients not enrolled (`arm` -1). What
+    is not known until later, such as a dropout to come, does not enter.
+    """
+    end = np.minimum(np.minimum(day[:, None], cohort.dropout_at), outcome.known_at[..., -1])
+    return np.where(arm >= 0, np.maximum(end - cohort.enrolled_at, 0.0), 0.0)
 
 
 def n_enrolled_by(day: Float[Array, " R"], cohort: Cohort) -> Int[Array, " R"]:

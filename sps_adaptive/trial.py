@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Design, Look, Posterior, Potential, Snapshot, Spans, Stop
+from sps_adaptive.contracts import (
+    DAYS_PER_MONTH,
+    Cohort,
+    Design,
+    Look,
+    Outcome,
+    Posterior,
+    Potential,
+    Snapshot,
+    Spans,
+    Stop,
+)
 from sps_adaptive.openings import at_once, changes, concurrent, has_opened, is_coming, spans, takes
 from sps_adaptive.pauses import closed, enrolment_ends, next_look
 from sps_adaptive.posteriors.remembered import Remembered
 from sps_adaptive.realisation.balance import covariate_imbalance
 from sps_adaptive.tables import LookRecord, TrialRecord
-from sps_adaptive.timeline import cut, last_day, n_enrolled_by, pick
+from sps_adaptive.timeline import cut, followed, last_day, n_enrolled_by, pick
 from sps_adaptive.verdicts import Decision, allocate, decide, judge, outcome_of
 
 if TYPE_CHECKING:
@@ -90,7 +101,7 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
             end = np.maximum(last_day(cohort, outcome, coming), closed_on)
         takes_place = state.running & (day < end) & (day > state.looked)
         open_to = spans_of(design, cohort, state.dropped)
-        snapshot = cut(np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, len(design.arms), spans=open_to)
+        snapshot = seen_by(design, np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, None, open_to)
         look = look_at(design, index, snapshot, state.is_open, state.is_claimed, design.model.fit(snapshot))
         decision = decide(design, look, state.is_claimed, state.control)
         state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
@@ -194,6 +205,22 @@ def spans_of(design: Design, cohort: Cohort, dropped: Int[Array, "R A"]) -> Span
     return None if design.spans is None else spans(design.spans, cohort, dropped)
 
 
+def seen_by(
+    design: Design,
+    day: Float[Array, " R"],
+    cohort: Cohort,
+    arm: Int[Array, "R N"],
+    outcome: Outcome,
+    last_enrolled: Int[Array, " R"] | None,
+    open_to: Spans | None,
+) -> Snapshot:
+    """Return what can be known on a day, with the time on study where the analysis needs it."""
+    snapshot = cut(day, cohort, arm, outcome, len(design.arms), last_enrolled, open_to)
+    if not design.endpoint.needs_follow_up:
+        return snapshot
+    return snapshot._replace(followed=followed(day, cohort, snapshot.arm, outcome))
+
+
 def look_at(
     design: Design,
     index: int,
@@ -283,7 +310,7 @@ def final_analysis(
     followed_until = last_day(cohort, outcome, n_last)
     day = np.maximum(followed_until, np.where(state.running, closed_on, state.stop_day))
     open_to = spans_of(design, cohort, state.dropped)
-    snapshot = cut(day, cohort, state.arm, outcome, len(design.arms), n_last, open_to)
+    snapshot = seen_by(design, day, cohort, state.arm, outcome, n_last, open_to)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
     number = design.schedule.n_looks(design.patients)
     look = look_at(design, number, snapshot, judged, state.is_claimed, design.model.fit(snapshot))
@@ -364,7 +391,7 @@ def record(
     final: bool,
 ) -> LookRecord:
     """Write down what a look saw and decided, on the endpoint's own scale."""
-    endpoint, posterior = design.endpoint, look.posterior
+    scale, posterior = design.scale, look.posterior
     mean = posterior.mean()
     effect = np.stack([mean - mean[:, [design.control]]] * 3, axis=-1)
     effect[..., 1:] = np.nan
@@ -372,7 +399,7 @@ def record(
         effect = posterior.difference(design.control, LEVEL)
     elif snapshot.spans is not None:  # the control's patients may be others than those of its own mean
         effect[..., 0] = posterior.difference(design.control, LEVEL)[..., 0]
-    lower, upper = (endpoint.natural_difference(effect[..., end]) for end in (1, 2))
+    lower, upper = (scale.natural_difference(effect[..., end]) for end in (1, 2))
     better = posterior.prob_better(design.control, design.efficacy_margin)
     return LookRecord(
         took_place=took_place,
@@ -391,11 +418,11 @@ def record(
         opened_month=opened_month(design, cohort, snapshot),
         arm_known=snapshot.arm_known,
         arm_total=natural_total(design, snapshot.arm_total, snapshot.arm_known),
-        estimate=endpoint.natural(mean),
+        estimate=scale.natural(mean),
         prob_best=posterior.prob_best(look.is_open & state.is_open if not final else look.is_open),
         prob_better=better,
         allocation=allocation,
-        effect=endpoint.natural_difference(effect[..., 0]),
+        effect=scale.natural_difference(effect[..., 0]),
         effect_lower=np.fmin(lower, upper),
         effect_upper=np.fmax(lower, upper),
     )

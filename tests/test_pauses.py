@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sps_adaptive.contracts import Potential
+from sps_adaptive.contracts import Cohort, Potential
 from sps_adaptive.pauses import all_settled, closed, enrolment_ends, later, next_look, undisturbed
 from sps_adaptive.schedules import Enrolled
 from sps_adaptive.timeline import cut, last_day, n_enrolled_by, pick
@@ -120,6 +120,4 @@ def outcome_of(potential):
 
 def split_first(part):
     """The first trial alone."""
-    rows = {name: {key: u[:1] for key, u in v.items()} if isinstance(v, dict) else v[:1] for name, v in
-            part._asdict().items()}  # fmt: skip
-    return type(part)(**rows)
+    return part.only(slice(0, 1)) if isinstance(part, Cohort) else type(part)(*(values[:1] for values in part))

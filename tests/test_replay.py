@@ -109,7 +109,7 @@ def test_the_patients_of_a_trial_are_those_who_were_counted(file, design):
 
 def test_both_designs_and_all_truths_meet_the_same_patients():
     one, other = (replay(scenario(FILES[0]), truth, 11, design) for truth, design in zip(TRUTHS, DESIGNS, strict=True))
-    for values, others in zip(one.cohort[:-1], other.cohort[:-1], strict=True):
+    for values, others in zip(one.cohort[:-2], other.cohort[:-2], strict=True):
         np.testing.assert_array_equal(values, others)
 
 

@@ -120,10 +120,11 @@ def test_the_schema_refuses_mistakes(path, value):
 
 def test_the_schema_knows_the_values_of_a_truth():
     extras = schema()["$defs"]["TruthSpec"]["additionalProperties"]
-    number, by_month = extras["additionalProperties"]["anyOf"]
+    number, by_month, numbers, fields = extras["additionalProperties"]["anyOf"]
     assert number == {"type": "number"}
     assert by_month["additionalProperties"] == {"type": "number"}
     assert "pattern" in by_month["propertyNames"]
+    assert numbers["type"] == "array" and fields["type"] == "object"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def test_the_ids_never_change():
         "BLOCK": 7,
         "OUTCOME": 8,
         "COVARIATE": 9,
+        "SITE_SCORE": 10,
     }
 
 

@@ -109,10 +109,11 @@ class _Case:
 def _true_state(case: _Case) -> TrueState:
     scenario, truth = case.scenario, case.truth
     endpoint, arms, control = scenario.endpoint, scenario.arm_names, scenario.control
-    values = scenario.truth(truth).of(scenario.endpoint_name)
-    changes = any(isinstance(course, dict) for course in values.values())
-    cohort = _reference(scenario, REFERENCE_PATIENTS // scenario.population.patients if changes else 1)
-    oriented = np.broadcast_to(endpoint.true_means(_in_time(cohort, scenario), arms, values), (len(arms),))
+    differs = scenario.differs_among_patients(truth, scenario.endpoint_name)
+    cohort = _in_time(
+        _reference(scenario, REFERENCE_PATIENTS // scenario.population.patients if differs else 1), scenario
+    )
+    oriented = np.broadcast_to(scenario.true_values(truth, scenario.endpoint_name, cohort), (len(arms),))
     gain = oriented - oriented[control]
     design = scenario.designs()[ADAPTIVE]
     rounding = ROUNDING * max(float(np.abs(oriented).max()), abs(design.efficacy_margin))
@@ -120,8 +121,8 @@ def _true_state(case: _Case) -> TrueState:
     return TrueState(
         arms=arms,
         control=control,
-        value=np.asarray(endpoint.natural(oriented)),
-        effect=np.asarray(endpoint.natural_difference(gain)) + 0.0,  # a difference of -0.0 becomes 0.0
+        value=np.asarray(design.scale.natural(oriented)),
+        effect=np.asarray(design.scale.natural_difference(gain)) + 0.0,  # a difference of -0.0 becomes 0.0
         is_effective=design.is_effective(oriented, rounding),
         is_best=oriented >= oriented.max() - rounding,
         is_worst=oriented <= oriented.min() + rounding,
@@ -133,7 +134,7 @@ def _true_state(case: _Case) -> TrueState:
 
 def _reference(scenario: Scenario, trials: int) -> Cohort:
     """Return the patients over whom true values are averaged; one trial is enough where none changes with time."""
-    return scenario.population.draw(REFERENCE_SEED, 0, max(trials, 1), scenario.endpoints)
+    return scenario.draw(REFERENCE_SEED, 0, max(trials, 1))
 
 
 def _in_time(cohort: Cohort, scenario: Scenario) -> Cohort:
@@ -141,4 +142,5 @@ def _in_time(cohort: Cohort, scenario: Scenario) -> Cohort:
     in_time = cohort.enrolled_at <= scenario.population.closes_at
     if in_time.all() or not in_time.any():
         return cohort
-    return cohort._replace(enrolled_at=cohort.enrolled_at[in_time][None])
+    kept = cohort.only(in_time)  # one patient a row
+    return kept.only(np.newaxis)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
-from sps_adaptive.contracts import AllocationRule, Endpoint, Stop
+from sps_adaptive.contracts import AllocationRule, Scale, Stop
 from sps_adaptive.decisions.rule import Effect, Measured, Place, Rule
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class Joined(Rule):
         """Whether the joined rules must be followed."""
         return self.rules[0].is_binding
 
-    def oriented(self, endpoint: Endpoint) -> Self:
+    def oriented(self, scale: Scale) -> Self:
         """Return the rule with the fixed values of all rules turned."""
-        return self.of([rule.oriented(endpoint) for rule in self.rules])
+        return self.of([rule.oriented(scale) for rule in self.rules])
 
     def planned(self, fractions: tuple[float, ...]) -> Self:
         """Return the rule for a trial whose looks are planned."""

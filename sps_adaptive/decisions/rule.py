@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from sps_adaptive.arrays import TIE
-from sps_adaptive.contracts import AllocationRule, Endpoint, Look, Stop, Verdict
+from sps_adaptive.contracts import AllocationRule, Look, Scale, Stop, Verdict
 from sps_adaptive.part import Part
 from sps_adaptive.words import listed, percent
 
@@ -137,7 +137,7 @@ class Rule(Part):
             for path, leaf in rule.leaves():
                 yield ("rules", position, *path), leaf
 
-    def oriented(self, endpoint: Endpoint) -> Self:
+    def oriented(self, scale: Scale) -> Self:
         """Return the rule with its fixed values turned so that larger is better."""
         return self
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from sps_adaptive.arrays import above, below
-from sps_adaptive.contracts import Endpoint, Look
+from sps_adaptive.contracts import Look, Scale
 from sps_adaptive.decisions.rule import Measured, Place, Rule
 from sps_adaptive.decisions.shape import Shape
 
@@ -172,11 +172,11 @@ class Threshold(Crossing):
             return "P(best)"
         return super().compares(control if self.against == "control" else f"{self.against:g}")
 
-    def oriented(self, endpoint: Endpoint) -> Self:
+    def oriented(self, scale: Scale) -> Self:
         """Return the rule with its fixed value turned so that larger is better."""
         if isinstance(self.against, str):
             return self
-        return self.model_copy(update={"against": float(endpoint.natural(np.array(self.against)))})
+        return self.model_copy(update={"against": float(scale.natural(np.array(self.against)))})
 
     def better_than(self, measured: Measured) -> str:
         """Return in plain English what an arm is better than."""

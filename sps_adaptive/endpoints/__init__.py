@@ -1,12 +1,27 @@
 """What is measured, and how it comes about."""
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from sps_adaptive.endpoints.binary import Binary
 from sps_adaptive.endpoints.continuous import Continuous
 
 EndpointKind = Annotated[Binary | Continuous, Field(discriminator="kind")]
 
-__all__ = ["Binary", "Continuous", "EndpointKind"]
+__all__ = ["Binary", "Continuous", "EndpointKind", "truth_words"]
+
+
+def truth_words() -> list[str]:
+    """Return the fields that the true value of an arm may have, of all endpoints together."""
+    words: set[str] = set()
+
+    def collect(kind: Any) -> None:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            words.update(kind.model_fields)
+        for part in get_args(kind):
+            collect(part)
+
+    for endpoint in get_args(get_args(EndpointKind)[0]):
+        collect(endpoint.truth_type)
+    return sorted(words)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
-from sps_adaptive.part import Part
+from sps_adaptive.endpoints.endpoint import Endpoint, Place
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -16,22 +16,13 @@ if TYPE_CHECKING:
     from sps_adaptive.contracts import Array
 
 
-class Assessed(Part):
+class Assessed(Endpoint):
     """An endpoint measured once, some months after enrolment, within a window."""
 
-    description: str | None = None
-    """What is measured, in words; the definition of response."""
-    better: Literal["higher", "lower"]
-    """Which direction is good for the patient."""
     assessed_at_month: Annotated[float, Field(ge=0, le=600)]
     """Months from enrolment to the assessment."""
     window_months: Annotated[float, Field(ge=0, le=120)] = 0.0
     """The visit falls at most this many months before or after the planned day, anywhere alike."""
-
-    @property
-    def sign(self) -> float:
-        """1 where higher is better, -1 where lower is."""
-        return 1.0 if self.better == "higher" else -1.0
 
     def known_at(self, cohort: Cohort) -> Float[Array, "R N 1 1"]:
         """Return the day of the assessment, inf for those who drop out before it."""
@@ -41,7 +32,7 @@ class Assessed(Part):
         planned[planned > cohort.dropout_at] = np.inf
         return planned[:, :, None, None]
 
-    def window_problems(self) -> list[tuple[tuple[str | int, ...], str, str]]:
+    def problems(self) -> list[Place]:
         """Return what cannot be about the assessment."""
         if self.window_months <= self.assessed_at_month:
             return []

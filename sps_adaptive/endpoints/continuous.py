@@ -58,29 +58,40 @@ class Continuous(Assessed):
     baseline: Baseline | None = None
     """The score at enrolment; needed for a change from baseline and for a baseline-adjusted analysis."""
 
-    def potential(self, cohort: Cohort, name: str, arms: tuple[str, ...], truth: ContinuousTruth) -> Potential:
-        """Return the oriented outcome of each patient on each arm."""
+    def potential(
+        self,
+        cohort: Cohort,
+        name: str,
+        arms: tuple[str, ...],
+        truth: ContinuousTruth,
+        shift: Float[Array, "R N #A"] | None = None,
+    ) -> Potential:
+        """Return the oriented outcome of each patient on each arm; `shift` adds to the score."""
         mean = by_arm([truth[arm] for arm in arms], cohort.enrolled_at)
         slope, residual = self._slope(arms), self._residual_sd(arms)
         noise = normal_quantile(cohort.u_outcome[name][:, :, None, 0])
         value = mean + slope * cohort.covariates[:, :, None, 0] + residual * noise
+        if shift is not None:
+            value = value + shift
         return Potential(self.sign * value[..., None], self.known_at(cohort))
 
-    def true_means(self, cohort: Cohort, arms: tuple[str, ...], truth: ContinuousTruth) -> Float[Array, " A"]:
-        """Return the oriented true mean of each arm, averaged over the patients' enrolment days."""
-        return self.sign * by_arm([truth[arm] for arm in arms], cohort.enrolled_at).mean(axis=(0, 1))
+    def true_values(
+        self,
+        cohort: Cohort,
+        arms: tuple[str, ...],
+        truth: ContinuousTruth,
+        scale: str,
+        shift: Float[Array, "R N #A"] | None = None,
+    ) -> Float[Array, " A"]:
+        """Return the oriented true mean of each arm, averaged over the patients."""
+        mean = by_arm([truth[arm] for arm in arms], cohort.enrolled_at)
+        return self.sign * (mean if shift is None else mean + shift).mean(axis=(0, 1))
 
-    def natural(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Return means on the scale of the score."""
-        return self.sign * oriented
-
-    def natural_difference(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Return differences on the scale of the score."""
-        return self.sign * oriented
-
-    def truth_problems(self, truth: ContinuousTruth) -> list[tuple[tuple[str | int, ...], str, str]]:
-        """Return what cannot be about a truth: any finite mean can."""
-        return []
+    def describe(self) -> str:
+        """Return what kind of outcome it is."""
+        unit = f" in {self.unit}" if self.unit else ""
+        change = ", analysed as its change since enrolment" if self.outcome == "change_from_baseline" else ""
+        return f"a score{unit}{change}"
 
     def sd_of_outcome(self, arm: str) -> float:
         """Return the standard deviation, within an arm, of the analysed outcome."""

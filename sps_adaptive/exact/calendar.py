@@ -77,6 +77,10 @@ def reasons_against(scenario: Scenario) -> list[str]:
 def reasons_against_paths(scenario: Scenario) -> list[str]:
     """Return why the paths of a trial cannot be summed, whatever its truths; empty if they can."""
     found = []
+    if scenario.analysis[scenario.endpoint_name].scale != "probability" and scenario.endpoint.kind == "binary":
+        return [f"its analysis is {scenario.analysis[scenario.endpoint_name].kind}: sums over all paths need counts"]
+    if any(truth.effects or any(truth.site_sd.values()) for truth in scenario.truths.values()):
+        return ["covariates or sites have an effect: patients differ, and counts do not tell all"]
     if scenario.endpoint.kind != "binary":
         return [f"its endpoint is {scenario.endpoint.kind}: sums over all paths need a binary one"]
     if len(scenario.arms) > MOST_ARMS:

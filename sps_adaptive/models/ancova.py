@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
+from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
 from sps_adaptive.models.controls import Controlled
 from sps_adaptive.models.normal import (
     NormalPrior,
@@ -54,6 +54,7 @@ class Ancova(Controlled):
     """
 
     takes: ClassVar[frozenset[str]] = frozenset({"continuous"})
+    scale: ClassVar[str] = "mean"
     needs_baseline: ClassVar[bool] = True
 
     kind: Literal["ancova"]
@@ -68,10 +69,10 @@ class Ancova(Controlled):
     slope: SlopePrior = SlopePrior()
     """The prior of the slope."""
 
-    def bind(self, arms: tuple[str, ...], higher_is_better: bool) -> AnalysisModel:
+    def bind(self, setting: AnalysisSetting) -> AnalysisModel:
         """Return the model for these arms, oriented: larger is better."""
-        mean, patients = prior_arrays(self.prior, self.arm_priors, arms, higher_is_better)
-        slope = self.slope.mean if higher_is_better else -self.slope.mean
+        mean, patients = prior_arrays(self.prior, self.arm_priors, setting.arms, setting.higher_is_better)
+        slope = self.slope.mean if setting.higher_is_better else -self.slope.mean
         return BoundAncova(self.sd, self.sd_patients, mean, patients, slope, self.slope.patients)
 
 

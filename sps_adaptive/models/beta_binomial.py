@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
+from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
 from sps_adaptive.models.arm_priors import by_arm
 from sps_adaptive.models.controls import Controlled
 from sps_adaptive.part import Part
@@ -42,6 +42,7 @@ class BetaBinomial(Controlled):
     """
 
     takes: ClassVar[frozenset[str]] = frozenset({"binary"})
+    scale: ClassVar[str] = "probability"
     needs_baseline: ClassVar[bool] = False
 
     kind: Literal["beta_binomial"]
@@ -50,10 +51,10 @@ class BetaBinomial(Controlled):
     arm_priors: dict[str, BetaPrior] = Field(default_factory=dict)
     """Priors of single arms, for example of a control with historical data."""
 
-    def bind(self, arms: tuple[str, ...], higher_is_better: bool) -> AnalysisModel:
+    def bind(self, setting: AnalysisSetting) -> AnalysisModel:
         """Return the model for these arms, oriented: larger is better."""
-        priors = by_arm(self.prior, self.arm_priors, arms)
-        if higher_is_better:
+        priors = by_arm(self.prior, self.arm_priors, setting.arms)
+        if setting.higher_is_better:
             return BoundBetaBinomial(tuple((prior.alpha, prior.beta) for prior in priors))
         return BoundBetaBinomial(tuple((prior.beta, prior.alpha) for prior in priors))
 

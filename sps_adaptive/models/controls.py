@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
-from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
+from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
 from sps_adaptive.openings import concurrent
 from sps_adaptive.part import Part
 
@@ -25,6 +25,10 @@ class Controlled(Part):
     given, so not those who came after a rule had closed one of them; `all` uses every patient. The second has more
     power, and is biased if outcomes drift while the trial enrols. Without arms that open late or close early there is
     no difference. Probabilities of being the best of several arms, and rules that use them, take every patient."""
+
+    def problems(self, setting: AnalysisSetting) -> list[tuple[tuple[str | int, ...], str, str]]:
+        """Return what cannot be about the model in its trial, as (path, message, hint)."""
+        return []
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from sps_adaptive.contracts import AnalysisModel, Posterior, Snapshot
+from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
 from sps_adaptive.models.arm_priors import by_arm
 from sps_adaptive.models.controls import Controlled
 from sps_adaptive.part import Part
@@ -77,6 +77,7 @@ class Normal(Controlled):
     """
 
     takes: ClassVar[frozenset[str]] = frozenset({"continuous"})
+    scale: ClassVar[str] = "mean"
     needs_baseline: ClassVar[bool] = False
 
     kind: Literal["normal"]
@@ -99,9 +100,9 @@ class Normal(Controlled):
             raise ValueError("variance: plug_in has no prior; leave the priors out, or use variance: arm_specific")
         return self
 
-    def bind(self, arms: tuple[str, ...], higher_is_better: bool) -> AnalysisModel:
+    def bind(self, setting: AnalysisSetting) -> AnalysisModel:
         """Return the model for these arms, oriented: larger is better."""
-        mean, patients = prior_arrays(self.prior, self.arm_priors, arms, higher_is_better)
+        mean, patients = prior_arrays(self.prior, self.arm_priors, setting.arms, setting.higher_is_better)
         return BoundNormal(self.variance, self.sd, self.sd_patients, mean, patients)
 
 

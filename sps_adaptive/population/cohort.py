@@ -24,10 +24,18 @@ class Visited(Protocol):
     """What the population must know of an endpoint."""
 
     @property
+    def uniforms(self) -> int:
+        """How many uniform numbers the outcome of a patient is made of."""
+        ...
+
+    @property
     def window_months(self) -> float:
         """Half-width of the visit window."""
         ...
 
+
+MOST_ENDPOINTS = 100
+"""The k-th uniform of the e-th endpoint comes from the stream of number e + 100 k."""
 
 Levels = Annotated[dict[Name, Annotated[float, Field(gt=0, lt=1)]], Field(min_length=2, max_length=100)]
 
@@ -51,7 +59,7 @@ class Population(Part):
 
     covariates: Annotated[dict[Name, Levels], Field(max_length=20)] = Field(default_factory=dict)
     """Factors known at enrolment, by name, each with the prevalence of its levels. They can be balanced by the
-    randomisation; they have no effect on outcomes for now."""
+    randomisation, and a truth may say what they do to outcomes."""
 
     def factors(self) -> dict[str, int]:
         """Return the factors that patients are told apart by, with their numbers of levels: covariates, then the site.
@@ -73,7 +81,15 @@ class Population(Part):
                 )
         return found
 
-    def draw(self, seed: int, block: int, replicates: int, endpoints: Mapping[str, Visited]) -> Cohort:
+    def draw(
+        self,
+        seed: int,
+        block: int,
+        replicates: int,
+        endpoints: Mapping[str, Visited],
+        mix: Callable[[Mapping[str, Float[Array, "R N U"]]], Mapping[str, Float[Array, "R N U"]]] | None = None,
+        site_scores: bool = False,
+    ) -> Cohort:
         """Return the patients of one block.
 
         Streams have names, so what no endpoint needs is not drawn, and the rest is the same as if it were.
@@ -88,6 +104,10 @@ class Population(Part):
             Number of replicates R in a block.
         endpoints
             The endpoints; each gets its own luck, in this order.
+        mix
+            Makes the luck of the endpoints depend on each other; left out: they are independent.
+        site_scores
+            Whether sites matter for outcomes.
         """
         shape = (replicates, self.patients)
 
@@ -102,6 +122,12 @@ class Population(Part):
             score = normal_quantile(luck(Stream.BASELINE))
         if any(endpoint.window_months for endpoint in endpoints.values()):
             u_visit = luck(Stream.VISIT)
+        outcome = {
+            name: np.stack(
+                [luck(Stream.OUTCOME, index + MOST_ENDPOINTS * number) for number in range(endpoint.uniforms)], axis=-1
+            )
+            for index, (name, endpoint) in enumerate(endpoints.items())
+        }
         return Cohort(
             enrolled_at=enrolled_at,
             site=site,
@@ -111,8 +137,15 @@ class Population(Part):
             u_visit=u_visit,
             u_arm=luck(Stream.ARM),
             u_block=luck(Stream.BLOCK),
-            u_outcome={name: luck(Stream.OUTCOME, index)[..., None] for index, name in enumerate(endpoints)},
+            u_outcome=outcome if mix is None else mix(outcome),
+            site_score=self._site_scores(seed, block, site) if site_scores else None,
         )
+
+    def _site_scores(self, seed: int, block: int, site: Int[Array, "R N"]) -> Float[Array, "R N"]:
+        """Return the standard score of each patient's site."""
+        sites = self.factors()[SITE]
+        score = normal_quantile(uniforms(seed, Stream.SITE_SCORE, block, len(site), sites))
+        return np.take_along_axis(score, site.astype(np.int64), axis=1)
 
     def _strata(
         self, shape: tuple[int, int], luck: Callable[[Stream, int], Float[Array, "R N"]]

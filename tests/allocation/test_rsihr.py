@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sps_adaptive.allocation import Rsihr
+from sps_adaptive.contracts import AnalysisSetting
 from sps_adaptive.models import BetaBinomial
 from sps_adaptive.posteriors.beta import BetaPosterior
 from tests.allocation.settings import paths, setting
@@ -39,7 +40,7 @@ def test_failures_are_fewest_at_a_given_variance():
 
 def test_success_is_the_good_outcome_whichever_way_it_is_worded():
     """An event that harms, on 10 and 30 of 48 patients: good outcomes are 38 and 18."""
-    model = BetaBinomial(kind="beta_binomial").bind(("a", "b"), False)
+    model = BetaBinomial(kind="beta_binomial").bind(AnalysisSetting(("a", "b"), False))
     posterior = BetaPosterior.from_counts(model.priors, np.array([[48, 48]]), np.array([[38, 18]]), 48)
     found = RULE.probabilities(a_look(posterior, [[True, True]]))[0]
     np.testing.assert_allclose(found, np.sqrt([39, 19]) / np.sqrt([39, 19]).sum(), atol=1e-12)

@@ -147,8 +147,7 @@ def a_cohort(enrolled_at: Any, **given: Any) -> Cohort:
 
 def rows(cohort: Cohort, which: slice) -> Cohort:
     """Some replicates of a cohort."""
-    luck = {name: u[which] for name, u in cohort.u_outcome.items()}
-    return Cohort(*(values[which] for values in cohort[:-1]), luck)
+    return cohort.only(which)
 
 
 def copied(value: Any) -> Any:

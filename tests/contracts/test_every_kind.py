@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
-from sps_adaptive.contracts import Outcome, Potential, Snapshot, Stop
+from sps_adaptive.contracts import AnalysisSetting, Outcome, Potential, Snapshot, Stop
 from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive
 from sps_adaptive.endpoints import EndpointKind
 from sps_adaptive.models import AnalysisKind
@@ -386,9 +386,9 @@ def test_endpoint(part, truth):
     arms = tuple(ARMS[a] for a in PERMUTATION)
     turned = part.potential(cohort, "response", arms, truth)
     assert same(np.ascontiguousarray(potential.value[:, :, PERMUTATION]), np.ascontiguousarray(turned.value))
-    means = holds(part.true_means, cohort, ARMS, truth)
+    means = holds(part.true_values, cohort, ARMS, truth, part.scales()[0])
     assert means.shape == (A,)
-    np.testing.assert_array_equal(part.true_means(cohort, arms, truth), means[PERMUTATION])
+    np.testing.assert_array_equal(part.true_values(cohort, arms, truth, part.scales()[0]), means[PERMUTATION])
     assert means[1] == pytest.approx(part.natural(np.array(0.6)))
     x = np.array([[0.1, 0.9]])
     holds(part.natural, x)
@@ -446,7 +446,7 @@ def success(posterior: Any, replicates: slice = slice(None)) -> dict[str, np.nda
 def test_analysis_model(part):
     snapshot = a_snapshot(yes_or_no="binary" in part.takes)
     assert snapshot.n_known[0] == 0 and snapshot.arm_known[1, 2] == 0 and (snapshot.n_pending[1:] > 0).all()
-    model = part.bind(ARMS, True)
+    model = part.bind(AnalysisSetting(ARMS))
     found = holds(lambda given: answers(model.fit(given)), snapshot)
     for name, shape in {
         "mean": (R, A),
@@ -476,7 +476,7 @@ def test_analysis_model(part):
 @examples("analysis")
 def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
     snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(ARMS, True)
+    model = part.bind(AnalysisSetting(ARMS))
     whole = answers(model.fit(snapshot))
     for piece in PIECES:
         some = answers(model.fit(split(snapshot, piece)), AMONG[piece])
@@ -495,7 +495,10 @@ def test_analysis_model_with_the_arms_in_another_order(part):
         arm_known=snapshot.arm_known[:, PERMUTATION],
         arm_total=snapshot.arm_total[:, PERMUTATION],
     )
-    one, other = part.bind(ARMS, True).fit(snapshot), part.bind(tuple(ARMS[a] for a in PERMUTATION), True).fit(turned)
+    one, other = (
+        part.bind(AnalysisSetting(ARMS)).fit(snapshot),
+        part.bind(AnalysisSetting(tuple(ARMS[a] for a in PERMUTATION), True)).fit(turned),
+    )
     np.testing.assert_allclose(other.mean(), one.mean()[:, PERMUTATION], atol=1e-12)
     np.testing.assert_allclose(other.prob_best(AMONG[:, PERMUTATION]), one.prob_best(AMONG)[:, PERMUTATION], atol=1e-7)
     for than, by in ((0, 0.0), (1, 0.1)):
@@ -507,7 +510,7 @@ def test_analysis_model_with_the_arms_in_another_order(part):
 def test_analysis_model_sees_nothing_but_what_is_known(part):
     """Values that are not known may be anything, and so may the covariates of those who are not enrolled."""
     snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(ARMS, True)
+    model = part.bind(AnalysisSetting(ARMS))
     noise = np.where(snapshot.known, snapshot.value, 1e6)
     covariates = np.where((snapshot.arm >= 0)[..., None], snapshot.covariates, 1e6)
     disturbed = snapshot._replace(value=noise, covariates=covariates)
@@ -522,7 +525,7 @@ PREDICTING = [kind for kind in examples("analysis").args[1] if getattr(kind.valu
 @pytest.mark.parametrize("part", PREDICTING)
 def test_analysis_model_predicts_success(part):
     snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(ARMS, True)
+    model = part.bind(AnalysisSetting(ARMS))
     found = holds(lambda given: success(model.fit(given)), snapshot)
     for name, value in found.items():
         assert value.shape == (R, A) and value.dtype == np.float64, name

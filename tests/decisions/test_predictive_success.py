@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sps_adaptive.allocation import Equal, Fixed
-from sps_adaptive.contracts import Outcome, Stop
+from sps_adaptive.contracts import AnalysisSetting, Outcome, Stop
 from sps_adaptive.decisions import Efficacy, PredictiveSuccess
 from sps_adaptive.decisions.rule import Measured
 from sps_adaptive.errors import DesignError
@@ -152,7 +152,7 @@ def test_what_is_predicted_is_how_often_it_comes_true(kind, horizon):
     """Truths are drawn from the prior, trials looked at half way, and continued; approximations are within 0.008."""
     arm, x, value = drawn(kind, np.random.default_rng(11), PATIENTS)
     enrolled_at = np.broadcast_to(np.arange(PATIENTS, dtype=float), arm.shape)
-    model = MODELS[kind].bind(("a", "b"), True)
+    model = MODELS[kind].bind(AnalysisSetting(("a", "b")))
     cohorts = [a_cohort(enrolled_at, covariates=each[..., None]) for each in x]
     outcomes = [Outcome(each[..., None], enrolled_at[..., None] + PENDING) for each in value]
     part, threshold = rule(**FUTURE | {"patients_per_arm": PATIENTS // 2, "final_probability": 0.9}), 0.9

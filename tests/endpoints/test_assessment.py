@@ -42,7 +42,7 @@ def test_a_larger_uniform_comes_later():
 
 @pytest.mark.parametrize("month, window, problems", [(6, 6, 0), (6, 0, 0), (0, 0, 0), (6, 6.1, 1), (0, 0.1, 1)])
 def test_a_window_that_begins_before_enrolment_is_a_problem(month, window, problems):
-    found = endpoint(month, window).window_problems()
+    found = endpoint(month, window).problems()
     assert [path for path, _, _ in found] == [("window_months",)] * problems
 
 

@@ -56,8 +56,8 @@ def test_where_lower_is_better_the_absence_of_the_event_is_good():
     higher = binary("higher").potential(COHORT, "response", ARMS, truth).value
     lower = binary("lower").potential(COHORT, "response", ARMS, truth).value
     np.testing.assert_array_equal(higher, ~lower)
-    np.testing.assert_allclose(binary("lower").true_means(COHORT, ARMS, truth), [0.75, 0.4, 0.59])
-    np.testing.assert_allclose(binary("higher").true_means(COHORT, ARMS, truth), [0.25, 0.6, 0.41])
+    np.testing.assert_allclose(binary("lower").true_values(COHORT, ARMS, truth, "probability"), [0.75, 0.4, 0.59])
+    np.testing.assert_allclose(binary("higher").true_values(COHORT, ARMS, truth, "probability"), [0.25, 0.6, 0.41])
 
 
 @pytest.mark.parametrize("better", ["higher", "lower"])
@@ -78,7 +78,7 @@ def test_a_probability_may_change_with_the_month_of_enrolment():
     for low, high, p in ((0, 1, 0.45 - 0.5 / 120), (11, 13, 0.35), (24, 99, 0.25)):
         these = happened[(month >= low) & (month < high), 0]
         assert abs(these.mean() - p) < 4 * np.sqrt(p * (1 - p) / len(these)) + 0.001
-    mean = binary().true_means(COHORT, ARMS, truth)
+    mean = binary().true_values(COHORT, ARMS, truth, "probability")
     assert mean[0] == pytest.approx(np.interp(month, [0, 24], [0.45, 0.25]).mean())
     assert mean[1] == pytest.approx(0.6)
 

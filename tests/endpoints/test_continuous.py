@@ -93,8 +93,8 @@ def test_where_lower_is_better_the_outcome_is_turned():
     higher = continuous("higher", **SETTINGS["change"]).potential(COHORT, "response", ARMS, TRUTH).value
     lower = continuous("lower", **SETTINGS["change"]).potential(COHORT, "response", ARMS, TRUTH).value
     np.testing.assert_array_equal(lower, -higher)
-    np.testing.assert_allclose(continuous("lower", sd=1).true_means(COHORT, ARMS, TRUTH), [-0.1, 0.7, 0.5])
-    np.testing.assert_allclose(continuous("higher", sd=1).true_means(COHORT, ARMS, TRUTH), [0.1, -0.7, -0.5])
+    np.testing.assert_allclose(continuous("lower", sd=1).true_values(COHORT, ARMS, TRUTH, "mean"), [-0.1, 0.7, 0.5])
+    np.testing.assert_allclose(continuous("higher", sd=1).true_values(COHORT, ARMS, TRUTH, "mean"), [0.1, -0.7, -0.5])
 
 
 @pytest.mark.parametrize("better", ["higher", "lower"])
@@ -109,7 +109,7 @@ def test_a_mean_may_change_with_the_month_of_enrolment():
     shift = outcomes(endpoint, truth)[:, 0] - outcomes(endpoint, TRUTH | {"placebo": 0.0})[:, 0]
     month = COHORT.enrolled_at.ravel() / DAYS_PER_MONTH
     np.testing.assert_allclose(shift, np.interp(month, [0, 24], [-0.5, 0.1]), atol=1e-12)
-    means = endpoint.true_means(COHORT, ARMS, truth)
+    means = endpoint.true_values(COHORT, ARMS, truth, "mean")
     np.testing.assert_allclose(means, [np.interp(month, [0, 24], [-0.5, 0.1]).mean(), -0.7, -0.5])
 
 

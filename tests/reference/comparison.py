@@ -44,8 +44,7 @@ def parse(text: str) -> Scenario:
 
 def rows(cohort: Cohort, chosen: slice) -> Cohort:
     """The cohort of some of the replicates."""
-    luck = {name: u[chosen] for name, u in cohort.u_outcome.items()}
-    return Cohort(*(column[chosen] for column in cohort[:-1]), luck)
+    return cohort.only(chosen)
 
 
 def case(text: str, replicates: int, name: str = "adaptive") -> Case:

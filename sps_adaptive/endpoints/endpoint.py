@@ -1,0 +1,134 @@
+"""What all endpoints share: their direction, their scales, and how a truth about them is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from sps_adaptive.contracts import Scale
+from sps_adaptive.endpoints.course import Course
+from sps_adaptive.part import Part
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from sps_adaptive.contracts import Array
+
+Place = tuple[tuple[str | int, ...], str, str]
+"""Something that cannot be: where, what, and a hint."""
+
+
+class Endpoint(Part):
+    """Something that is measured, and the direction in which it is good.
+
+    A kind says how outcomes arise (`potential`), what is true of an arm on each scale that an analysis may be about
+    (`true_values`), and how its truths are read (`truth_type`).
+    """
+
+    truth_type: ClassVar[Any] = Course
+    """What the true value of one arm is read as."""
+    needs_follow_up: ClassVar[bool] = False
+    """Whether the analysis must know how long each patient has been followed."""
+    has_events: ClassVar[bool] = False
+    """Whether the last outcome tells of an event, so that looks can wait for a number of them."""
+    luck_rises: ClassVar[bool] = True
+    """Whether a larger uniform gives a larger outcome on the endpoint's own scale, for correlations of endpoints."""
+
+    description: str | None = None
+    """What is measured, in words; the definition of response."""
+    better: Literal["higher", "lower"]
+    """Which direction is good for the patient."""
+
+    @property
+    def sign(self) -> float:
+        """1 where higher is better, -1 where lower is."""
+        return 1.0 if self.better == "higher" else -1.0
+
+    @property
+    def uniforms(self) -> int:
+        """How many uniform numbers the outcome of a patient is made of."""
+        return 1
+
+    @property
+    def outcomes(self) -> int:
+        """Number of visits, or of numbers known of a patient: the axis V."""
+        return 1
+
+    @property
+    def analysed_as(self) -> str:
+        """Which models take the outcome: the kind, unless a derived outcome is analysed."""
+        return str(getattr(self, "kind", ""))
+
+    def natural(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Turn oriented outcomes, or their sums, into the endpoint's own scale and back."""
+        return self.sign * oriented
+
+    def natural_difference(self, oriented: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Turn oriented differences of outcomes into the endpoint's own scale and back."""
+        return self.sign * oriented
+
+    def scales(self) -> tuple[str, ...]:
+        """Return the scales on which a true value is defined."""
+        return ("mean",)
+
+    def scale(self, name: str) -> Scale:
+        """Return how values on a scale are turned."""
+        return Scale(name, getattr(self, "unit", None) or "", self.sign)
+
+    def read(self, stated: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the true value of each arm, as `truth_type`.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If a value is not one.
+        """
+        return {arm: _reader(type(self)).validate_python(value) for arm, value in stated.items()}
+
+    def unreadable(self, stated: Mapping[str, Any]) -> list[Place]:
+        """Return what cannot be read as the true value of an arm, as (path, message, hint)."""
+        found: list[Place] = []
+        for arm, value in stated.items():
+            try:
+                _reader(type(self)).validate_python(value)
+            except ValidationError as error:
+                for each in error.errors():
+                    keys = tuple(key for key in each["loc"] if isinstance(value, dict | list) and _is_key(key, value))
+                    found.append(((arm, *keys), each["msg"], self.truth_hint()))
+        return found
+
+    def truth_hint(self) -> str:
+        """Return how the true value of an arm is stated, with an example."""
+        return "give a number, or numbers by month of enrolment: {0: 0.45, 18: 0.25}"
+
+    def truth_problems(self, truth: Mapping[str, Any]) -> list[Place]:
+        """Return what cannot be about a truth that could be read, as (path, message, hint)."""
+        return []
+
+    def problems(self) -> list[Place]:
+        """Return what cannot be about the endpoint itself, as (path, message, hint)."""
+        return []
+
+    def changes(self, value: Any) -> bool:
+        """Return whether the true value of an arm changes with the month of enrolment."""
+        return isinstance(value, dict)
+
+    def describe(self) -> str:
+        """Return what kind of outcome it is, in plain English, without an article's sentence."""
+        raise NotImplementedError
+
+    def words(self, value: Any) -> str:
+        """Return the true value of one arm in a few words."""
+        return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+@lru_cache(maxsize=64)
+def _reader(kind: type[Endpoint]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind.truth_type)
+
+
+def _is_key(key: str | int, value: Any) -> bool:
+    return key in value if isinstance(value, dict) else isinstance(key, int)
