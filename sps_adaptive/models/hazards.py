@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from sps_adaptive.contracts import Array
 
-NODES_BY_PARAMETERS = {1: 15, 2: 9, 3: 7, 4: 5}
+NODES_BY_PARAMETERS = {1: 11, 2: 7, 3: 5, 4: 4}
 """Nodes for each shared parameter, where a product rule is used."""
 
-SPREAD_POINTS = 1024
+SPREAD_POINTS = 512
 """Points where there are more parameters than a product rule can take."""
 
 FIRST_MONTHS = 1e-6
