@@ -45,10 +45,16 @@ class EventTimes(Part):
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:
-        alone = isinstance(value, int | float) or (
-            isinstance(value, dict) and bool(value) and all(isinstance(key, int | float) for key in value)
-        )
-        return {"event_probability": value} if alone else value
+        if isinstance(value, EventTimes):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"event_probability": value}
+        if not isinstance(value, dict):
+            what, hint = "a number or a section is needed", "for example 0.6 or {hazard_ratio: 0.5}"
+            raise PydanticCustomError("value_error", what, {"hint": hint})
+        if value and all(_is_month(key) for key in value):
+            value = {"event_probability": value}
+        return {key: _by_month(each) for key, each in value.items()}
 
     @model_validator(mode="after")
     def _one_of_them(self) -> EventTimes:
@@ -60,6 +66,20 @@ class EventTimes(Part):
             what, hint = "a shape belongs to event_probability or median", "leave shape out"
             raise PydanticCustomError("value_error", what, {"hint": hint})
         return self
+
+
+def _is_month(key: Any) -> bool:
+    try:
+        float(key)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _by_month(value: Any) -> Any:
+    """Return a section whose keys are months with numbers for keys: in JSON they are text."""
+    months = isinstance(value, dict) and all(_is_month(key) for key in value)
+    return {float(key): each for key, each in value.items()} if months else value
 
 
 class Law(NamedTuple):

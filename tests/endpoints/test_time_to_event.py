@@ -166,7 +166,9 @@ def test_the_luckiest_and_the_unluckiest_have_times_like_anybody(luck):
         ({"median": 5, "hazards": {0: 1}}, "give one of"),
         ({}, "give one of"),
         ({"median": -1}, "greater than 0"),
-        ("often", "valid"),
+        ("often", "a number or a section is needed"),
+        (True, "a number or a section is needed"),
+        ([0.5], "a number or a section is needed"),
     ],
 )
 def test_what_cannot_be_read_says_how_a_truth_is_stated(stated, message):
