@@ -27,21 +27,21 @@ class TimeToEvent(Endpoint):
 
     .. math:: T_a = \Lambda_a^{-1}\!\left(-\log(1 - u)\, e^{-h}\right),
 
-    where :math:`\Lambda_a` is the cumulative hazard of the arm (inversion; Bender, Augustin and Blettner 2005): so every
-    truth and every design meets the same patients, and what is added acts proportionally. The event is known on its day,
-    if it comes before the end of follow-up and before dropout; that there was none is known at the end of follow-up. So
-    the day depends on the arm. A patient who drops out without the event is never known, but the analysis is told how
-    long everybody has been followed, which is what it needs.
+    where :math:`\Lambda_a` is the cumulative hazard of the arm (inversion; Bender, Augustin and Blettner 2005): so
+    every truth and every design meets the same patients, and what is added acts proportionally. The event is known on
+    its day, if it comes before the end of follow-up and before dropout; that there was none is known at the end of
+    follow-up. So the day depends on the arm. A patient who drops out without the event is never known, but the analysis
+    is told how long everybody has been followed, which is what it needs.
 
-    Use it for relapses after withdrawal of treatment, or the time to rescue: a patient counts from the first day on, and
-    looks can wait for a number of events (`looks: {kind: events}`). `better: lower` is for events that harm, `higher` for
-    those that help, such as remission. Of a patient two things are known, on the same day: the months until the event
-    or the end of follow-up, and whether there was an event.
+    Use it for relapses after withdrawal of treatment, or the time to rescue: a patient counts from the first day on,
+    and looks can wait for a number of events (`looks: {kind: events}`). `better: lower` is for events that harm,
+    `higher` for those that help, such as remission. Of a patient two things are known, on the same day: the months
+    until the event or the end of follow-up, and whether there was an event.
 
-    True values are `event_free`, the probability of no event by the end of follow-up; `restricted_mean`, the mean number
-    of event-free months until then, both of all patients; and `log_hazard`, the mean of the log hazard (events a month)
-    over the follow-up, of a patient to whom nothing is added. Where hazards are proportional the difference of the
-    latter is the log hazard ratio; where they are not, it is its mean over time, while an analysis that assumes
+    True values are `event_free`, the probability of no event by the end of follow-up; `restricted_mean`, the mean
+    number of event-free months until then, both of all patients; and `log_hazard`, the mean of the log hazard (events a
+    month) over the follow-up, of a patient to whom nothing is added. Where hazards are proportional the difference of
+    the latter is the log hazard ratio; where they are not, it is its mean over time, while an analysis that assumes
     proportional hazards estimates a mean weighted by the events, and the difference of the two shows as bias.
     """
 

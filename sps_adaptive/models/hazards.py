@@ -60,6 +60,38 @@ class HazardModel(Controlled):
         months = [each.months or each.events * setting.endpoint.follow_up_months for each in priors]
         return np.array([each.events for each in priors]), np.array(months)
 
+    def problems(self, setting: AnalysisSetting) -> list[tuple[tuple[str | int, ...], str, str]]:
+        """Return what cannot be about the model in its trial, as (path, message, hint)."""
+        found = super().problems(setting)
+        hint = f"the covariates are: {', '.join(setting.factors)}" if setting.factors else "add it to the population"
+        for position, name in enumerate(self.covariates):
+            if name not in setting.factors:
+                found.append((("covariates", position), f"there is no covariate '{name}'", hint))
+            elif name in self.covariates[:position]:
+                found.append((("covariates", position), f"the covariate '{name}' stands twice", "name it once"))
+        return found
+
+    def prior_means(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return n draws of each arm's log hazard from the prior."""
+        return np.log(self._hazards(setting, n, generator))
+
+    def prior_predictive(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return n draws of the probability that an average patient has the event by the end of follow-up."""
+        hazard = self._hazards(setting, n, generator)
+        return -np.expm1(-hazard * self.exposure(setting.endpoint.follow_up_months, n, generator)[:, None])
+
+    def exposure(self, end: float, n: int, generator: np.random.Generator) -> Float[Array, " n"]:
+        """Return n draws of the cumulative hazard at the end of follow-up, as a multiple of an arm's hazard."""
+        raise NotImplementedError
+
+    def _hazards(self, setting: AnalysisSetting, n: int, generator: np.random.Generator) -> Float[Array, "n A"]:
+        events, months = self.gamma(setting)
+        return generator.gamma(events, 1 / months, (n, len(events)))
+
 
 class Rows(NamedTuple):
     """Patients, or parts of their follow-up, as the likelihood sees them; see `hazard_kernels.evaluate`."""

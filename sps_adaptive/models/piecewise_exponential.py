@@ -35,17 +35,16 @@ class PiecewiseExponential(HazardModel):
 
     .. math:: h_{ij} = \lambda_a\, e^{\alpha_j + x_i'\gamma}, \qquad \textstyle\sum_j \ell_j \alpha_j = 0,
 
-    so that :math:`\theta_a = \log \lambda_a` is the mean of the log hazard over the follow-up. The likelihood is that of
-    Poisson counts of events with the time at risk as exposure (Holford 1980; Laird and Olivier 1981). Priors:
+    so that :math:`\theta_a = \log \lambda_a` is the mean of the log hazard over the follow-up. The likelihood is that
+    of Poisson counts of events with the time at risk as exposure (Holford 1980; Laird and Olivier 1981). Priors:
     :math:`\lambda_a \sim \mathrm{Gamma}(\text{events}, \text{months})`; the baseline log hazards of the intervals are
-    independent :math:`N(0, s^2)` before their mean is taken out; :math:`\gamma_c` normal as well. Given
-    :math:`\alpha` and :math:`\gamma` the :math:`\lambda_a` are independent gamma variables and all is closed; the former
-    are summed over by adaptive Gauss-Hermite quadrature (Naylor and Smith 1982), from five of them on by scrambled Sobol
-    points.
+    independent :math:`N(0, s^2)` before their mean is taken out; :math:`\gamma_c` normal as well. Given :math:`\alpha`
+    and :math:`\gamma` the :math:`\lambda_a` are independent gamma variables and all is closed; the former are summed
+    over by adaptive Gauss-Hermite quadrature (Naylor and Smith 1982), from five of them on by scrambled Sobol points.
 
     Use it where the hazard changes in a way that no Weibull distribution has: high in the months after treatment is
-    withdrawn, say, and low before and after. Few cuts suffice; intervals without events are told by the prior and by the
-    time at risk.
+    withdrawn, say, and low before and after. Few cuts suffice; intervals without events are told by the prior and by
+    the time at risk.
     """
 
     kind: Literal["piecewise_exponential"]
@@ -74,16 +73,10 @@ class PiecewiseExponential(HazardModel):
         """Return the model for these arms, oriented: larger is better."""
         return BoundPiecewiseExponential(self, setting)
 
-    def prior_predictive(
-        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
-    ) -> Float[Array, "n A"]:
-        """Return whether a new average patient has the event, on each arm, as the prior has it."""
-        events, months = self.gamma(setting)
-        end = setting.endpoint.follow_up_months
-        widths, basis = self.widths(end), self.basis(end)
-        exposure = np.exp(generator.standard_normal((n, basis.shape[1])) @ basis.T) @ widths
-        total = generator.gamma(events, 1 / months, (n, len(events))) * exposure[:, None]
-        return (generator.random(total.shape) < -np.expm1(-total)).astype(float)
+    def exposure(self, end: float, n: int, generator: np.random.Generator) -> Float[Array, " n"]:
+        """Return n draws of the cumulative hazard at the end of follow-up, as a multiple of an arm's hazard."""
+        basis = self.basis(end)
+        return np.asarray(np.exp(generator.standard_normal((n, basis.shape[1])) @ basis.T) @ self.widths(end))
 
     def widths(self, end: float) -> Float[Array, " J"]:
         """Return the length of each interval."""
@@ -120,9 +113,7 @@ class BoundPiecewiseExponential:
         return sum_out(rows, events_by_arm(follow, arms), model.gamma(self.setting), shared, end, good)
 
 
-def split(
-    follow: Follow, widths: Float[Array, " J"], basis: Float[Array, "J B"], x: Float[Array, "R N C"]
-) -> Rows:
+def split(follow: Follow, widths: Float[Array, " J"], basis: Float[Array, "J B"], x: Float[Array, "R N C"]) -> Rows:
     """Return a row for each patient and interval."""
     starts = np.concatenate([[0.0], np.cumsum(widths)[:-1]])
     spent = np.clip(follow.months[..., None] - starts, 0.0, widths)

@@ -53,8 +53,8 @@ class Weibull(HazardModel):
     Gauss-Hermite quadrature (Naylor and Smith 1982). With `shape: 1` and no covariates this is the conjugate
     exponential model, and exact.
 
-    Use it for relapse or rescue under a planned follow-up. A constant hazard (`shape: 1`) is enough where few events are
-    expected; `piecewise_exponential` fits hazards that rise and then fall.
+    Use it for relapse or rescue under a planned follow-up. A constant hazard (`shape: 1`) is enough where few events
+    are expected; `piecewise_exponential` fits hazards that rise and then fall.
     """
 
     kind: Literal["weibull"]
@@ -65,16 +65,11 @@ class Weibull(HazardModel):
         """Return the model for these arms, oriented: larger is better."""
         return BoundWeibull(self, setting)
 
-    def prior_predictive(
-        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
-    ) -> Float[Array, "n A"]:
-        """Return whether a new average patient has the event, on each arm, as the prior has it."""
-        events, months = self.gamma(setting)
+    def exposure(self, end: float, n: int, generator: np.random.Generator) -> Float[Array, " n"]:
+        """Return n draws of the cumulative hazard at the end of follow-up, as a multiple of an arm's hazard."""
         log_shape, width = prior_of_shape(self.shape)
-        k = np.exp(log_shape + width * generator.standard_normal((n, 1)))
-        hazard = generator.gamma(events, 1 / months, (n, len(events)))
-        total = hazard * setting.endpoint.follow_up_months * np.exp(k - 1) / k
-        return (generator.random(total.shape) < -np.expm1(-total)).astype(float)
+        log_k = log_shape + width * generator.standard_normal(n)
+        return np.asarray(end * np.exp(np.exp(log_k) - 1 - log_k))
 
 
 def prior_of_shape(shape: ShapePrior | float) -> tuple[float, float]:

@@ -21,11 +21,11 @@ HALVINGS = 60
 
 @dataclass(frozen=True, eq=False)
 class LogGammaPosterior:
-    r"""Arms :math:`\theta_a = \log \lambda_a`, independent given node q, :math:`\lambda_a \mid q \sim
-    \mathrm{Gamma}(\alpha_a, \beta_{qa})`; nodes have the weights :math:`w_q`.
+    r"""Logs of gamma variables that are independent given a node, summed over nodes.
 
-    Given a node every question has a closed form: tail areas are incomplete gamma functions, and as a ratio of gamma
-    variables is a ratio of a beta variable to its complement,
+    Arm a is :math:`\theta_a = \log \lambda_a`, and given node q, which has the weight :math:`w_q`, :math:`\lambda_a` is
+    :math:`\mathrm{Gamma}(\alpha_a, \beta_{qa})`. Then every question has a closed form: tail areas are incomplete gamma
+    functions, and as a ratio of gamma variables is a ratio of a beta variable to its complement,
 
     .. math:: P(\theta_a - \theta_b > d) = \sum_q w_q\, P\!\left(B > \frac{\beta_{qa} e^d}{\beta_{qa} e^d
         + \beta_{qb}}\right), \qquad B \sim \mathrm{Beta}(\alpha_a, \alpha_b).

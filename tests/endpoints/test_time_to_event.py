@@ -115,7 +115,7 @@ def test_true_values_of_a_constant_hazard_are_the_textbooks():
 
 @pytest.mark.parametrize("control", [0.6, {"median": 9, "shape": 0.6}, {"hazards": {0: 0.3, 2: 0.01}}])
 def test_where_hazards_are_proportional_log_hazards_differ_by_the_log_of_their_ratio(control):
-    stated = dict.fromkeys(ARMS, {"hazard_ratio": 0.4}) | {"placebo": control}
+    stated = {arm: {"hazard_ratio": 0.4} for arm in ARMS} | {"placebo": control}
     found = true_values("log_hazard", stated)
     np.testing.assert_allclose(found[1:] - found[0], np.log(0.4), rtol=1e-12)
 
@@ -199,7 +199,7 @@ def test_what_cannot_be_is_named(change, place, message):
 
 def test_somebody_must_be_stated_by_themselves():
     kind = relapse()
-    ((place, message, _),) = kind.truth_problems(kind.read(dict.fromkeys(ARMS, {"hazard_ratio": 1})))
+    ((place, message, _),) = kind.truth_problems(kind.read({arm: {"hazard_ratio": 1} for arm in ARMS}))
     assert place == () and "every arm" in message
 
 

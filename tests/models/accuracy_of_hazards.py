@@ -31,7 +31,7 @@ class Case(NamedTuple):
     x: np.ndarray | None
     probability: np.ndarray
     normal: np.ndarray
-    """What a normal approximation on the log hazard ratio says, by the delta method and without a prior."""
+    """What a normal distribution with the posterior means and standard deviations of the log hazards says."""
     cuts: tuple[float, ...]
 
 
@@ -58,7 +58,7 @@ def case(
     order = np.argsort(np.abs(probability - THRESHOLD), kind="stable")[:kept]
     from scipy.special import ndtr
 
-    mean, sd = found.difference(0, 0.95)[order, 1, 0], np.sqrt((found.sd()[order] ** 2).sum(axis=1))
+    mean, sd = np.diff(found.mean()[order], axis=1)[:, 0], np.sqrt((found.sd()[order] ** 2).sum(axis=1))
     return Case(
         model, arm[order], months[order], event[order], None if x is None else x[order], probability[order],
         ndtr(mean / sd), cuts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,13 @@ def snapshot(
 
 
 def weibull_trials(
-    rng: np.random.Generator, replicates: int, patients: int, log_hazard: Any, shape: Any, x: Any = None, effect: Any = 0.0
+    rng: np.random.Generator,
+    replicates: int,
+    patients: int,
+    log_hazard: Any,
+    shape: Any,
+    x: Any = None,
+    effect: Any = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Arm, months and event of trials in which two or more arms alternate and enrolment took as long as follow-up."""
     hazard = np.exp(np.asarray(log_hazard, float))  # [R, A] or [A]
@@ -153,7 +160,7 @@ def dense_piecewise(
     for i in range(len(arm)):
         z = 0.0 if x is None else x[i]
         inside = int(np.searchsorted(edges, months[i], side="left")) - 1
-        spent = [min(max(months[i] - start, 0.0), stop - start) for start, stop in zip(edges, edges[1:], strict=False)]
+        spent = [min(max(months[i] - start, 0.0), stop - start) for start, stop in pairwise(edges)]
         total[arm[i]] += np.exp(z * effect) * (np.exp(baseline) @ np.array(spent))
         if event[i]:
             log_weight += baseline[:, inside] + z * effect

@@ -1,5 +1,7 @@
 """Mixtures of log-gamma distributions."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -21,7 +23,9 @@ def posterior(sign=1.0):
 
 def mixture(r, a, function):
     """The mean over the nodes of a property of the log of a gamma variable."""
-    return sum(w * function(loggamma(SHAPE[r, a], loc=-rate)) for w, rate in zip(WEIGHT[r], LOG_RATE[r, :, a], strict=True))
+    return sum(
+        w * function(loggamma(SHAPE[r, a], loc=-rate)) for w, rate in zip(WEIGHT[r], LOG_RATE[r, :, a], strict=True)
+    )
 
 
 def best(r, k, among, largest):
@@ -36,7 +40,7 @@ def best(r, k, among, largest):
         middles = sorted(float(law.median()) for law in laws)
         ends = [laws[k].ppf(1e-13), *middles, laws[k].ppf(1 - 1e-13)]
         ends = [min(max(end, ends[0]), ends[-1]) for end in ends]
-        total += w * sum(quad(density, low, high, epsabs=1e-12)[0] for low, high in zip(ends, ends[1:], strict=False))
+        total += w * sum(quad(density, low, high, epsabs=1e-12)[0] for low, high in pairwise(ends))
     return total
 
 
@@ -55,7 +59,9 @@ def test_tail_areas_are_those_of_the_mixture():
     value = -3.1
     for r in range(3):
         for a in range(3):
-            assert posterior().prob_above(value)[r, a] == pytest.approx(mixture(r, a, lambda law: law.sf(value)), abs=1e-12)
+            assert posterior().prob_above(value)[r, a] == pytest.approx(
+                mixture(r, a, lambda law: law.sf(value)), abs=1e-12
+            )
             turned = posterior(-1.0).prob_above(-value)[r, a]
             assert turned == pytest.approx(mixture(r, a, lambda law: law.cdf(value)), abs=1e-12)
 

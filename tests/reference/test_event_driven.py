@@ -54,7 +54,10 @@ class Look(NamedTuple):
 def beta_below(a: int, b: int, x: float) -> float:
     """P(Beta(a, b) <= x) of whole numbers: at least a of a + b - 1 coins fall right."""
     n = a + b - 1
-    each = (exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(x) + (n - k) * log1p(-x)) for k in range(a, n + 1))
+    each = (
+        exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(x) + (n - k) * log1p(-x))
+        for k in range(a, n + 1)
+    )
     return sum(each)
 
 
@@ -120,7 +123,7 @@ def both(request):
 
 
 def test_looks_are_on_the_same_days_and_see_the_same(both):
-    cohort, record, trials, better = both
+    _, record, trials, _ = both
     for r in range(REPLICATES):
         looks, _, _ = trials[r]
         fast = [look for look in record.looks if look.took_place[r]]
