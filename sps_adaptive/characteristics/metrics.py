@@ -237,6 +237,21 @@ _ESTIMATION = (
     ),
 )
 
+_NET_BENEFIT = (
+    _mean(
+        "net_benefit_per_patient",
+        "utility",
+        "Mean true net benefit of the patients' arms over the control, per patient enrolled, endpoints weighed as the "
+        "rule `benefit_risk` does.",
+    ),
+    _mean(
+        "net_benefit_of_choice",
+        "utility",
+        "Mean true net benefit over the control of the arm that is selected, 0 where none is: what future patients "
+        "gain.",
+    ),
+)
+
 _LOOKS = (
     _proportion("look_taken", "Probability that a look takes place, by look."),
     _mean("look_month", "months", "Mean time from the opening to a look, among trials in which it takes place."),
@@ -274,7 +289,8 @@ _SECONDARY = (
 )
 
 METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*_ERRORS, *_STOPPING, *_SIZE, *_OPENINGS, *_TIME, *_ESTIMATION, *_LOOKS)
+    metric.name: metric
+    for metric in (*_ERRORS, *_STOPPING, *_SIZE, *_OPENINGS, *_TIME, *_ESTIMATION, *_NET_BENEFIT, *_LOOKS)
 }
 """Every metric by name, in the order of the summary."""
 
