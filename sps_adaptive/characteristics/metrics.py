@@ -276,7 +276,7 @@ _LOOKS = (
     *_quantiles("allocation", "probability", "the probability of an arm after a look", (0.05, 0.50, 0.95)),
 )
 
-_SECONDARY = (
+SECONDARY = (
     _mean("estimate", "endpoint", "Mean of the final posterior mean of an endpoint beside the primary one, by arm."),
     _mean("effect", "endpoint", "Mean of its final estimate of arm minus control, by arm."),
     _mean("bias", "endpoint", "Mean of that estimate minus the true effect, by arm."),
@@ -287,6 +287,7 @@ _SECONDARY = (
         "without regard to the primary endpoint and to the number of endpoints, and declares nothing.",
     ),
 )
+"""The figures of each endpoint beside the primary one, whose name comes before theirs."""
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -300,6 +301,6 @@ def metrics_of(secondaries: Iterable[str]) -> Mapping[str, Metric]:
     more = {
         f"{endpoint}: {metric.name}": metric._replace(name=f"{endpoint}: {metric.name}")
         for endpoint in secondaries
-        for metric in _SECONDARY
+        for metric in SECONDARY
     }
     return METRICS | more if more else METRICS
