@@ -38,6 +38,12 @@ class TimeToEvent(Endpoint):
     `higher` for those that help, such as remission. Of a patient two things are known, on the same day: the months
     until the event or the end of follow-up, and whether there was an event.
 
+    The truth of an arm is a number, the probability of the event by the end of follow-up, with a constant hazard; or
+    {median: 8, shape: 1.3} or {event_probability: 0.6, shape: 0.7}, a Weibull distribution; {hazards: {0: 0.02, 6:
+    0.05}}, events per patient and month from each month since enrolment on; or {hazard_ratio: 0.5} against the arm that
+    is stated otherwise (`against` names it where there are several). Probabilities and hazard ratios may change with
+    the month of enrolment.
+
     True values are `event_free`, the probability of no event by the end of follow-up; `restricted_mean`, the mean
     number of event-free months until then, both of all patients; and `log_hazard`, the mean of the log hazard (events a
     month) over the follow-up, of a patient to whom nothing is added. Where hazards are proportional the difference of

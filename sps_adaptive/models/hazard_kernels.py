@@ -20,6 +20,12 @@ STEPS = 60
 ENOUGH = 1e-9
 """A gain of the log density that is none: the search has come to its end."""
 
+LONGEST = 2.0
+"""Longest step of a parameter: they are all logarithms, or near them."""
+
+MOST_RIDGE = 1e12
+"""Where no multiple of the prior's curvature makes the curvature positive, it is not a number."""
+
 HIGHEST = 600.0
 """Largest logarithm of an exposure: beyond it a node has no weight."""
 
@@ -181,27 +187,35 @@ def place(
         failed[r] = True
         for _ in range(STEPS):
             ridge = 0.0
-            while not factorise(curvature, lower):
+            while not factorise(curvature, lower) and ridge < MOST_RIDGE:
                 ridge = 10 * ridge + 1e-3
                 for p in range(parameters):
                     curvature[p, p] += ridge / width[p] ** 2
+            if ridge >= MOST_RIDGE:
+                break
             step = gradient.copy()
             solve_down(lower, step)
             solve_up(lower, step)
-            length = 1.0
-            new = evaluate(*data, at + step, scratch, gradient, curvature, False)
+            longest = 0.0
+            for p in range(parameters):
+                longest = max(longest, abs(step[p]))
+            length = 1.0 if longest <= LONGEST else LONGEST / longest
+            new = evaluate(*data, at + length * step, scratch, gradient, curvature, False)
             while not new >= value - ENOUGH and length > 1e-9:
                 length /= 2
                 new = evaluate(*data, at + length * step, scratch, gradient, curvature, False)
+            if not new >= value - ENOUGH:
+                break
             gain, at = new - value, at + length * step
             value = evaluate(*data, at, scratch, gradient, curvature, True)
             if abs(gain) < ENOUGH and ridge == 0.0:
                 failed[r] = False
                 break
-        while not factorise(curvature, lower):
+        if not factorise(curvature, lower):  # the prior's curvature about the last step
             failed[r] = True
             for p in range(parameters):
-                curvature[p, p] += 1 / width[p] ** 2
+                for other in range(parameters):
+                    lower[p, other] = 1 / width[p] if p == other else 0.0
         # The columns of L'^-1 spread standard nodes as the curvature says.
         for p in range(parameters):
             column = np.zeros(parameters)

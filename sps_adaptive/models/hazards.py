@@ -51,7 +51,7 @@ class HazardModel(Controlled):
     """Priors of single arms, for example of a control with historical data."""
     covariates: tuple[Name, ...] = ()
     """Covariates of the population that the hazard depends on; then arms are compared at the average patient."""
-    covariate_sd: Annotated[float, Field(gt=0, le=100)] = 1.0
+    covariate_sd: Annotated[float, Field(gt=0, le=10)] = 1.0
     """Prior standard deviation of the log hazard ratio of each level against the first; the prior mean is 0."""
 
     def gamma(self, setting: AnalysisSetting) -> tuple[Float[Array, " A"], Float[Array, " A"]]:

@@ -126,6 +126,45 @@ def test_a_covariate_explains_what_arms_would_otherwise_be_praised_for():
     assert 0.5 < adjusted < crude and 1 - adjusted > 10 * (1 - crude)
 
 
+TURN = np.arange(24)[None]
+EXTREMES = {
+    "all at once": (TURN % 2, np.zeros((1, 24)), np.ones((1, 24), bool)),
+    "all on the last day": (TURN % 2, np.full((1, 24), END), np.ones((1, 24), bool)),
+    "nobody": (TURN % 2, np.full((1, 24), END), np.zeros((1, 24), bool)),
+    "one arm only": (TURN % 2, np.full((1, 24), 5.0), TURN % 2 == 1),
+    "one level only": (TURN // 2 % 2, np.full((1, 24), 5.0), TURN % 2 == 1),
+    "an arm without patients": (TURN * 0, np.full((1, 24), 5.0), TURN % 2 == 1),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"covariates": ("g",)}, {"covariates": ("g",), "covariate_sd": 10}, {"shape": {"median": 10, "log_sd": 1}}],
+)
+def test_extreme_data_get_finite_answers(name, fields):
+    arm, months, event = EXTREMES[name]
+    factors, strata = {"g": {"no": 0.5, "yes": 0.5}}, (TURN % 2)[..., None]
+    found = fit(arm, months, event, strata=strata, factors=factors, **fields)
+    answers = [found.mean(), found.sd(), found.prob_better(0), found.interval(0.95), found.difference(0, 0.95)]
+    assert all(np.isfinite(answer).all() for answer in answers)
+    assert not found.failed().any()
+
+
+def test_a_fit_that_does_not_come_to_its_end_is_marked():
+    """Covariates that are no numbers: the search ends all the same."""
+    from sps_adaptive.models.hazard_kernels import place
+
+    rows, nodes = 5, np.array([[-1.0], [0.0], [1.0]])
+    log_rate, weight, failed = np.zeros((1, 3, 2)), np.zeros((1, 3)), np.zeros(1, bool)
+    place(
+        np.array([[0, 1, 0, 1, 0]]), np.zeros((1, rows)), np.zeros((1, rows)), np.ones((1, rows)),
+        np.full((1, rows, 1), np.nan), np.array([[4.0, 3.0]]), np.ones(2), False, np.zeros(1), np.ones(1),
+        nodes, np.zeros(3), 0, log_rate, weight, failed,
+    )  # fmt: skip
+    assert failed[0]
+
+
 def numpy_evaluate(arm, base, tau, events, design, shape, rate, has_power, centre, width, at):
     """The twin of the kernel."""
     linear = design.shape[1]
