@@ -8,8 +8,25 @@ from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
 from sps_adaptive.models.normal import Normal
 from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
+from sps_adaptive.models.walk import Walk
 from sps_adaptive.models.weibull import Weibull
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | PiecewiseExponential | Weibull, Field(discriminator="kind")]
+AnalysisKind = Annotated[
+    BetaBinomial
+    | Normal
+    | Ancova
+    | PiecewiseExponential
+    | Walk
+    | Weibull,
+    Field(discriminator="kind"),
+]  # fmt: skip
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Normal", "PiecewiseExponential", "Weibull"]
+__all__ = [
+    "AnalysisKind",
+    "Ancova",
+    "BetaBinomial",
+    "Normal",
+    "PiecewiseExponential",
+    "Walk",
+    "Weibull",
+]
