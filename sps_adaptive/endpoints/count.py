@@ -111,7 +111,7 @@ class Count(Assessed):
             return np.full((1, 1, 1), self.over_weeks)
         days = max(1, round(7 * self.over_weeks))
         fewest = min(days, max(1, math.ceil(self.completeness * days - 1e-9)))
-        kept = fewest + np.floor(luck[:, :, 1:] * (days - fewest + 1))
+        kept = fewest + np.floor(luck[:, :, 1:2] * (days - fewest + 1))
         return np.asarray(self.over_weeks * kept / days)
 
     def scales(self) -> tuple[str, ...]:

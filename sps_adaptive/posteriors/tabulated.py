@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
+from sps_adaptive.arrays import above
 from sps_adaptive.posteriors import tabulated_kernels as kernels
 from sps_adaptive.posteriors.approximate import success
 
@@ -64,9 +65,9 @@ class TabulatedPosterior:
 
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""
-        above = np.empty(self.known.shape)
-        kernels.fill_above(float(value), *self._tables, above)
-        return above
+        answer = np.empty(self.known.shape)
+        kernels.fill_above(float(value), *self._tables, answer)
+        return answer
 
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
@@ -96,11 +97,18 @@ class TabulatedPosterior:
     def prob_success(
         self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
     ) -> Float[Array, "R A"]:
-        """Return P(success after `more` outcomes of each arm), by the normal approximation of `approximate.success`."""
+        """Return P(success after `more` outcomes of each arm), by the normal approximation of `approximate.success`.
+
+        Where nothing is to come the answer is what is known now, exactly.
+        """
         gap, sd = self._moments
+        now, coming = self.prob_above(by), more
         if than is not None:
             gap, sd = gap - gap[:, [than]], np.hypot(sd, sd[:, [than]])
-        return success(gap, sd, self.known, more, than, by, threshold, fresh)
+            now, coming = self.prob_better(than, by), more + more[:, [than]]
+        predicted = success(gap, sd, self.known, more, than, by, threshold, fresh)
+        settled = (coming == 0) & (not fresh) & (np.arange(more.shape[1]) != than)
+        return np.where(settled, above(now, threshold), predicted)
 
     def _quantiles(
         self, than: int, level: float, middle: Float[Array, "R A"], unit: Float[Array, "R A"]

@@ -84,6 +84,10 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE, "outcome": "change_from_baseline"},
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE},
     ],
+    ("endpoints", "count"): [
+        {"better": "higher", "assessed_at_month": 6, "over_weeks": 4, "dispersion": 0},
+        {"better": "lower", "assessed_at_month": 6, "over_weeks": 8, "dispersion": 1.2, "completeness": 0.7},
+    ],
     ("analysis", "beta_binomial"): [
         {},
         {"prior": {"alpha": 0.5, "beta": 0.5}},
@@ -95,6 +99,11 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         for prior in ({}, {"mean": 0.3, "patients": 2})
     ]
     + [{"variance": "plug_in", "sd": 1.2}],
+    ("analysis", "negative_binomial"): [
+        {"prior": {"median": 5}},
+        {"prior": {"median": 2, "fold": 10}, "dispersion": {"median": 0.5, "fold": 4}},
+        {"prior": {"median": 5}, "dispersion": "poisson"},
+    ],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
@@ -325,7 +334,8 @@ PIECES = [slice(0, 1), slice(1, 4), slice(4, R)]
 def the_cohort() -> Any:
     rng = np.random.default_rng(5)
     enrolled_at = np.sort(rng.uniform(0, 900, (R, N)), axis=1)
-    return a_cohort(enrolled_at, dropout_at=enrolled_at + rng.exponential(600, (R, N)))
+    luck = {"response": np.random.default_rng(8).random((R, N, 4))}
+    return a_cohort(enrolled_at, dropout_at=enrolled_at + rng.exponential(600, (R, N)), u_outcome=luck)
 
 
 PERMUTATION = [2, 0, 1]
@@ -371,10 +381,11 @@ def test_endpoint(part, truth):
     cohort = the_cohort()
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
-    assert potential.value.shape == (R, N, A, 1)
+    assert part.uniforms <= cohort.u_outcome["response"].shape[2]
+    assert potential.value.shape == (R, N, A, part.outcomes)
     assert potential.value.dtype in (np.float64, np.bool_)
-    assert potential.known_at.shape in ((R, N, 1, 1), (R, N, A, 1))
-    known_at = np.broadcast_to(potential.known_at, (R, N, A, 1))
+    assert potential.known_at.shape in ((R, N, 1, part.outcomes), (R, N, A, part.outcomes))
+    known_at = np.broadcast_to(potential.known_at, potential.value.shape)
     finite = np.isfinite(known_at)
     assert not np.isnan(known_at).any()
     assert (known_at >= cohort.enrolled_at[:, :, None, None])[finite].all()
@@ -399,22 +410,32 @@ def test_endpoint(part, truth):
 # --------------------------------------------------------------------------------------------- analysis
 
 
-def a_snapshot(yes_or_no: bool, day: float = 500.0) -> Snapshot:
-    """Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
+def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
+    """What can be known to a model. Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
     rng = np.random.default_rng(6)
     cohort = the_cohort()
     arm = rng.integers(0, A, (R, N))
     arm[1] = rng.integers(0, A - 1, N)
     u = rng.random((R, N, 1))
-    value = u < 0.4 if yes_or_no else rng.normal(0.3, 1.1, (R, N, 1))
+    value = outcomes_for(part, u, rng)
     known_at = cohort.enrolled_at + 180
-    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
+    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None].repeat(value.shape[2], axis=2)
     days = np.full(R, day)
     days[0] = -np.inf
     return cut(days, cohort, arm, Outcome(value, known_at), A)
 
 
 AMONG = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
+
+
+def outcomes_for(part: Any, u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Outcomes that a model takes, [R, N, V]."""
+    if "binary" in part.takes:
+        return u < 0.4
+    if "count" in part.takes:  # weeks of diary and events
+        weeks = 4 * rng.integers(20, 29, u.shape) / 28
+        return np.concatenate([weeks, rng.poisson(rng.gamma(1, 5, u.shape) * weeks)], axis=2)
+    return rng.normal(0.3, 1.1, (R, N, 1))
 
 
 def answers(posterior: Any, among: np.ndarray = AMONG) -> dict[str, np.ndarray]:
@@ -444,7 +465,7 @@ def success(posterior: Any, replicates: slice = slice(None)) -> dict[str, np.nda
 
 @examples("analysis")
 def test_analysis_model(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     assert snapshot.n_known[0] == 0 and snapshot.arm_known[1, 2] == 0 and (snapshot.n_pending[1:] > 0).all()
     model = part.bind(AnalysisSetting(ARMS))
     found = holds(lambda given: answers(model.fit(given)), snapshot)
@@ -475,7 +496,7 @@ def test_analysis_model(part):
 
 @examples("analysis")
 def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     model = part.bind(AnalysisSetting(ARMS))
     whole = answers(model.fit(snapshot))
     for piece in PIECES:
@@ -487,7 +508,7 @@ def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
 @examples("analysis")
 def test_analysis_model_with_the_arms_in_another_order(part):
     """What is 2 in the new order was PERMUTATION[2] in the old."""
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     new_of_old = np.argsort(PERMUTATION)
     turned = snapshot._replace(
         arm=np.where(snapshot.arm >= 0, new_of_old[snapshot.arm], -1),
@@ -509,7 +530,7 @@ def test_analysis_model_with_the_arms_in_another_order(part):
 @examples("analysis")
 def test_analysis_model_sees_nothing_but_what_is_known(part):
     """Values that are not known may be anything, and so may the covariates of those who are not enrolled."""
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     model = part.bind(AnalysisSetting(ARMS))
     noise = np.where(snapshot.known, snapshot.value, 1e6)
     covariates = np.where((snapshot.arm >= 0)[..., None], snapshot.covariates, 1e6)
@@ -524,7 +545,7 @@ PREDICTING = [kind for kind in examples("analysis").args[1] if getattr(kind.valu
 
 @pytest.mark.parametrize("part", PREDICTING)
 def test_analysis_model_predicts_success(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     model = part.bind(AnalysisSetting(ARMS))
     found = holds(lambda given: success(model.fit(given)), snapshot)
     for name, value in found.items():
