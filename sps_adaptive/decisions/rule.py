@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Self
 
@@ -76,6 +76,10 @@ class Condition(Protocol):
         ...
 
 
+ScaleOf = Callable[[str | None], Scale]
+"""Returns the scale of an endpoint by its name; of the primary one for None."""
+
+
 class Rule(Part):
     """A condition that arms meet or do not, and when it is heard.
 
@@ -137,7 +141,7 @@ class Rule(Part):
             for path, leaf in rule.leaves():
                 yield ("rules", position, *path), leaf
 
-    def oriented(self, scale: Scale) -> Self:
+    def oriented(self, scale_of: ScaleOf) -> Self:
         """Return the rule with its fixed values turned so that larger is better."""
         return self
 
