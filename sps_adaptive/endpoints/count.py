@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential, Scale
 from sps_adaptive.endpoints.assessment import Assessed
@@ -34,6 +34,19 @@ class ArmRate(Part):
     dispersion: Dispersion | None = None
     """Dispersion on this arm; that of the endpoint, if not stated."""
 
+
+def _how_stated(value: Any) -> str:
+    words = isinstance(value, ArmRate) or (isinstance(value, dict) and any(_is_word(key) for key in value))
+    return "in words" if words else "by number"
+
+
+def _is_word(key: Any) -> bool:
+    return isinstance(key, str) and not key.lstrip("+-")[:1].isdigit()
+
+
+Stated = Annotated[
+    Annotated[Course, Tag("by number")] | Annotated[ArmRate, Tag("in words")], Discriminator(_how_stated)
+]
 
 CountTruth = dict[str, Course | ArmRate]
 """The true rate of each arm."""
@@ -62,7 +75,7 @@ class Count(Assessed):
     Lawless JF (1987). Negative binomial and mixed Poisson regression. Canadian Journal of Statistics 15:209-225.
     """
 
-    truth_type: ClassVar[Any] = Course | ArmRate
+    truth_type: ClassVar[Any] = Stated
 
     kind: Literal["count"]
     unit: str = "events"

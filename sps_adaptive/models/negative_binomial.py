@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FOLD = 1.959963984540054
 """Standard deviations from the median to the end of an interval of 95%."""
 
-NODES, POINTS = 16, 40
+NODES, POINTS = 20, 40
 """Points of the grids of the log dispersion and of each log rate: errors of probabilities are some 1e-7."""
 
 
