@@ -33,8 +33,8 @@ def log_probability(k: float, mean: float, dispersion: float) -> float:
 def quantile(u: float, mean: float, dispersion: float) -> float:
     """Return the smallest count whose distribution function lies above u, for u in [0, 1).
 
-    Probabilities are summed from 9 standard deviations below the mean on: the chance of less is below exp(-81/2), 3e-18,
-    because the tilted distributions of a count have smaller variances (Chernoff). Each is a multiple of the one before.
+    Probabilities are summed from 9 standard deviations below the mean on, each a multiple of the one before. The chance
+    of less is below exp(-81/2), 3e-18, because counts tilted downwards vary less (Chernoff's bound).
     """
     if mean <= 0.0:
         return 0.0

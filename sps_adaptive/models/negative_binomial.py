@@ -87,9 +87,7 @@ class NegativeBinomial(Controlled):
         dispersion = None if self.dispersion == "poisson" else log_normal(self.dispersion)
         return BoundNegativeBinomial(*_arrays(priors), dispersion, sign, getattr(setting.endpoint, "over_weeks", 1.0))
 
-    def prior_predictive(
-        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
-    ) -> Float[Array, "n A"]:
+    def prior_predictive(self, setting: AnalysisSetting, n: int, generator: np.random.Generator) -> Float[Array, "n A"]:
         """Return the counts of n new patients on each arm with complete diaries, each of another draw of the prior."""
         mean, sd = _arrays(by_arm(self.prior, self.arm_priors, setting.arms))
         weeks = getattr(setting.endpoint, "over_weeks", 1.0)

@@ -167,8 +167,7 @@ def edge(
 @compiled
 def evidence(
     log_dispersion: float,
-    counts: Float[Array, " N"],
-    n_counts: int,
+    counts: Float[Array, " C"],
     number: Int[Array, " A"],
     of_weeks: Float[Array, "A N"],
     of_patients: Float[Array, "A N"],
@@ -183,14 +182,127 @@ def evidence(
     dispersion = math.exp(log_dispersion)
     z = (log_dispersion - dispersion_mean) / dispersion_sd
     total = -z * z / 2
-    for i in range(n_counts):
-        total += rising(counts[i], dispersion)
+    for one in counts:
+        total += rising(one, dispersion)
     for a in range(len(number)):
         mode[a], top, bend = summit(
             mode[a], dispersion, number[a], of_weeks[a], of_patients[a], of_events[a], prior_mean[a], prior_sd[a]
         )
         total += top - math.log(-bend) / 2
     return total
+
+
+@compiled
+def highest_between(
+    low: float,
+    high: float,
+    counts: Float[Array, " C"],
+    number: Int[Array, " A"],
+    of_weeks: Float[Array, "A N"],
+    of_patients: Float[Array, "A N"],
+    of_events: Float[Array, "A N"],
+    prior_mean: Float[Array, " A"],
+    prior_sd: Float[Array, " A"],
+    dispersion_mean: float,
+    dispersion_sd: float,
+    mode: Float[Array, " A"],
+) -> tuple[float, float]:
+    """Return where between two log dispersions the evidence is highest, and how high, by golden sections."""
+    data = (counts, number, of_weeks, of_patients, of_events, prior_mean, prior_sd, dispersion_mean, dispersion_sd)
+    golden = (math.sqrt(5.0) - 1) / 2
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left, at_right = evidence(left, *data, mode), evidence(right, *data, mode)
+    for _ in range(9):
+        if at_left > at_right:
+            high, right, at_right = right, left, at_left
+            left = high - golden * (high - low)
+            at_left = evidence(left, *data, mode)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + golden * (high - low)
+            at_right = evidence(right, *data, mode)
+    return (left, at_left) if at_left > at_right else (right, at_right)
+
+
+@compiled
+def ends(
+    counts: Float[Array, " C"],
+    number: Int[Array, " A"],
+    of_weeks: Float[Array, "A N"],
+    of_patients: Float[Array, "A N"],
+    of_events: Float[Array, "A N"],
+    prior_mean: Float[Array, " A"],
+    prior_sd: Float[Array, " A"],
+    dispersion_mean: float,
+    dispersion_sd: float,
+    mode: Float[Array, " A"],
+) -> tuple[float, float]:
+    """Return the log dispersions between which the posterior lies: it has fallen by e^-18 at both, or the prior has.
+
+    A coarse grid over six prior standard deviations, golden sections around its highest point, bisection at the ends.
+    """
+    data = (counts, number, of_weeks, of_patients, of_events, prior_mean, prior_sd, dispersion_mean, dispersion_sd)
+    points = 17
+    gap = 12 * dispersion_sd / (points - 1)
+    first = dispersion_mean - 6 * dispersion_sd
+    at = np.empty(points)
+    highest = 0
+    for i in range(points):
+        at[i] = evidence(first + i * gap, *data, mode)
+        if at[i] > at[highest]:
+            highest = i
+    low, high = first + (highest - 1) * gap, first + (highest + 1) * gap
+    middle, top = highest_between(low, high, *data, mode)
+    begin, end = 0, points - 1
+    while begin < points and at[begin] <= top - DROP and first + begin * gap < middle:
+        begin += 1
+    while end >= 0 and at[end] <= top - DROP and first + end * gap > middle:
+        end -= 1
+    found = np.array([first, first + (points - 1) * gap])
+    for side, place in ((0, begin), (1, end)):
+        if place > 0 if side == 0 else place < points - 1:
+            inside = first + place * gap
+            outside = inside - gap if side == 0 else inside + gap
+            if (side == 0 and inside > middle) or (side == 1 and inside < middle):
+                inside = middle
+            for _ in range(5):
+                between = (inside + outside) / 2
+                if evidence(between, *data, mode) > top - DROP:
+                    inside = between
+                else:
+                    outside = between
+            found[side] = outside
+    return found[0], found[1]
+
+
+@compiled
+def tabulate(
+    dispersion: float,
+    number: int,
+    of_weeks: Float[Array, " N"],
+    of_patients: Float[Array, " N"],
+    of_events: Float[Array, " N"],
+    prior_mean: float,
+    prior_sd: float,
+    sign: float,
+    guess: float,
+    work: Float[Array, "3 G"],
+    table: Float[Array, "G 3"],
+) -> tuple[float, float, float, float]:
+    """Fill the table of one arm's oriented log rate; return mode, start, step and log integral."""
+    of_arm = (dispersion, number, of_weeks, of_patients, of_events, prior_mean, prior_sd)
+    points = table.shape[0]
+    mode, top, curve = summit(guess, *of_arm)
+    reach = 6.5 / math.sqrt(-curve)
+    lower, upper = edge(mode, top, -reach, *of_arm), edge(mode, top, reach, *of_arm)
+    step = (upper - lower) / (points - 1)
+    for j in range(points):
+        value, slope, bend = log_density(lower + j * step if sign > 0 else upper - j * step, *of_arm)
+        work[0, j] = math.exp(value - top)
+        work[1, j] = sign * slope * work[0, j]
+        work[2, j] = (bend + slope * slope) * work[0, j]
+    whole = accumulate(work[0], work[1], work[2], step, table)
+    return mode, (lower if sign > 0 else -upper), step, top + math.log(whole)
 
 
 @compiled
@@ -213,110 +325,54 @@ def fill_posterior(
     """Fill the posterior of oriented log rates on a grid of log dispersions, in place.
 
     With a single point (D = 1) the counts are Poisson. The grid of log dispersions reaches as far as their posterior
-    does in each replicate: its mode is found on a coarse grid and by golden sections, its ends by bisection.
+    does in each replicate.
     """
     replicates, nodes, arms, points, _ = table.shape
     patients = arm.shape[1]
     number = np.empty(arms, np.int64)
-    of_weeks, of_patients, of_events = np.empty((arms, patients)), np.empty((arms, patients)), np.empty((arms, patients))
-    counts, mode = np.empty(patients), np.empty(arms)
-    density, slope, bend = np.empty(points), np.empty(points), np.empty(points)
-    coarse, golden = 17, (math.sqrt(5.0) - 1) / 2
-    at = np.empty(coarse)
+    of_weeks, of_patients, of_events = (
+        np.empty((arms, patients)),
+        np.empty((arms, patients)),
+        np.empty((arms, patients)),
+    )
+    all_counts, mode, work = np.empty(patients), np.empty(arms), np.empty((3, points))
     for r in range(replicates):
         group(arm[r], known[r], weeks[r], count[r], number, of_weeks, of_patients, of_events)
-        n_counts = 0
+        several = 0
         for i in range(patients):
-            if known[r, i] and count[r, i] > 1.0:
-                counts[n_counts] = count[r, i]
-                n_counts += 1
+            if known[r, i] and count[r, i] > 1.0:  # fewer than two say nothing of the dispersion by themselves
+                all_counts[several] = count[r, i]
+                several += 1
+        counts = all_counts[:several]
         for a in range(arms):
             events, kept = 0.5, 0.5 * math.exp(-prior_mean[a])
             for g in range(number[a]):
                 events += of_events[a, g]
                 kept += of_weeks[a, g] * of_patients[a, g]
             mode[a] = math.log(events / kept)
-
+        low, high = 0.0, 0.0
         if nodes > 1:
-            data = (counts, n_counts, number, of_weeks, of_patients, of_events, prior_mean, prior_sd)
-            highest = 0
-            for i in range(coarse):
-                x = dispersion_mean + dispersion_sd * 6 * (2 * i / (coarse - 1) - 1)
-                at[i] = evidence(x, *data, dispersion_mean, dispersion_sd, mode)
-                if at[i] > at[highest]:
-                    highest = i
-            gap = dispersion_sd * 12 / (coarse - 1)
-            first = dispersion_mean - 6 * dispersion_sd
-            low, high = first + (highest - 1) * gap, first + (highest + 1) * gap
-            inner, outer = high - golden * (high - low), low + golden * (high - low)
-            at_inner = evidence(inner, *data, dispersion_mean, dispersion_sd, mode)
-            at_outer = evidence(outer, *data, dispersion_mean, dispersion_sd, mode)
-            for _ in range(9):
-                if at_inner > at_outer:
-                    high, outer, at_outer = outer, inner, at_inner
-                    inner = high - golden * (high - low)
-                    at_inner = evidence(inner, *data, dispersion_mean, dispersion_sd, mode)
-                else:
-                    low, inner, at_inner = inner, outer, at_outer
-                    outer = low + golden * (high - low)
-                    at_outer = evidence(outer, *data, dispersion_mean, dispersion_sd, mode)
-            summit_at = inner if at_inner > at_outer else outer
-            top = max(at_inner, at_outer)
-            ends = (0.0, 0.0)
-            for side in range(2):
-                # From the outermost coarse point that matters outward, or from the mode if none does.
-                inside, outside = summit_at, first + (coarse - 1) * gap * side
-                for j in range(coarse):
-                    i = j if side == 1 else coarse - 1 - j
-                    x = first + i * gap
-                    if (x > summit_at) == (side == 1) and x != summit_at:
-                        if at[i] > top - DROP:
-                            inside = x
-                if (inside - outside) * (2 * side - 1) < 0:
-                    outside = min(max(inside + (2 * side - 1) * gap, first), first + (coarse - 1) * gap)
-                    if inside == summit_at:  # the mode lies between two coarse points
-                        k = math.ceil((summit_at - first) / gap) if side == 1 else math.floor((summit_at - first) / gap)
-                        outside = first + k * gap
-                    for _ in range(5):
-                        middle = (inside + outside) / 2
-                        if evidence(middle, *data, dispersion_mean, dispersion_sd, mode) > top - DROP:
-                            inside = middle
-                        else:
-                            outside = middle
-                ends = (outside, ends[1]) if side == 0 else (ends[0], outside)
-            for d in range(nodes):
-                log_dispersion[r, d] = ends[0] + (ends[1] - ends[0]) * d / (nodes - 1)
-
-        largest = -math.inf
+            low, high = ends(
+                counts, number, of_weeks, of_patients, of_events, prior_mean, prior_sd, dispersion_mean,
+                dispersion_sd, mode,
+            )  # fmt: skip
         for d in range(nodes):
             dispersion, total = 0.0, 0.0
             if nodes > 1:
+                log_dispersion[r, d] = low + (high - low) * d / (nodes - 1)
                 dispersion = math.exp(log_dispersion[r, d])
                 z = (log_dispersion[r, d] - dispersion_mean) / dispersion_sd
                 total = -z * z / 2
-                for i in range(n_counts):
-                    total += rising(counts[i], dispersion)
+                for one in counts:
+                    total += rising(one, dispersion)
             for a in range(arms):
-                of_arm = (number[a], of_weeks[a], of_patients[a], of_events[a], prior_mean[a], prior_sd[a])
-                mode[a], top, curve = summit(mode[a], dispersion, *of_arm)
-                reach = 6.5 / math.sqrt(-curve)
-                lower = edge(mode[a], top, -reach, dispersion, *of_arm)
-                upper = edge(mode[a], top, reach, dispersion, *of_arm)
-                width = (upper - lower) / (points - 1)
-                for j in range(points):
-                    rate = lower + j * width if sign > 0 else upper - j * width
-                    value, first_derivative, second = log_density(rate, dispersion, *of_arm)
-                    density[j] = math.exp(value - top)
-                    slope[j] = sign * first_derivative * density[j]
-                    bend[j] = (second + first_derivative * first_derivative) * density[j]
-                start[r, d, a] = lower if sign > 0 else -upper
-                step[r, d, a] = width
-                total += top + math.log(accumulate(density, slope, bend, width, table[r, d, a]))
+                mode[a], start[r, d, a], step[r, d, a], whole = tabulate(
+                    dispersion, number[a], of_weeks[a], of_patients[a], of_events[a], prior_mean[a], prior_sd[a],
+                    sign, mode[a], work, table[r, d, a],
+                )  # fmt: skip
+                total += whole
             weight[r, d] = total
-            largest = max(largest, total)
-        total = 0.0
+        largest = weight[r].max()
         for d in range(nodes):
             weight[r, d] = math.exp(weight[r, d] - largest)
-            total += weight[r, d]
-        for d in range(nodes):
-            weight[r, d] /= total
+        weight[r] /= weight[r].sum()

@@ -264,7 +264,7 @@ def fill_best(
                     finest = min(finest, step[r, d, a])
             if first == -math.inf:
                 continue
-            number = int(math.ceil((last - first) / finest)) + 1
+            number = math.ceil((last - first) / finest) + 1
             total = 0.0
             after[:] = 0.0
             for j in range(number):

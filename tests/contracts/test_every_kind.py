@@ -411,7 +411,7 @@ def test_endpoint(part, truth):
 
 
 def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
-    """What can be known to a model. Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
+    """What a model sees. Replicate 0 knows nothing, replicate 1 nothing of arm c; the rest are in the midst of it."""
     rng = np.random.default_rng(6)
     cohort = the_cohort()
     arm = rng.integers(0, A, (R, N))

@@ -50,9 +50,7 @@ class Dense(NamedTuple):
         """P(an arm has the highest rate)."""
         step = self.rate[1] - self.rate[0]
         arms = range(self.density.shape[1])
-        each = [
-            self.density[:, a] * np.prod([self.below[:, j] for j in arms if j != a], axis=0) for a in arms
-        ]
+        each = [self.density[:, a] * np.prod([self.below[:, j] for j in arms if j != a], axis=0) for a in arms]
         return np.array([self.weight @ (one.sum(axis=1) * step) for one in each])
 
     def moments(self) -> tuple[Array, Array]:
@@ -71,9 +69,9 @@ def log_likelihood(data: Data, arms: int, rate: Array, log_dispersion: Array) ->
         t, y = data.weeks[data.arm == a], data.count[data.arm == a]
         constant = gammaln(y + size) - gammaln(size) - gammaln(y + 1)
         total[:, 0] += constant.sum(axis=1)[:, None]
-        for weeks, events in zip(t, y, strict=True):
-            mean = weeks * np.exp(rate)
-            total[:, a] += size * np.log(size / (size + mean)) + events * np.log(mean / (size + mean))
+        for weeks in np.unique(t):
+            mean, patients, events = weeks * np.exp(rate), (t == weeks).sum(), y[t == weeks].sum()
+            total[:, a] += patients * size * np.log(size / (size + mean)) + events * np.log(mean / (size + mean))
     return total
 
 
@@ -109,4 +107,55 @@ def dense(
             log_dispersion[max(matters[0] - 1, 0)], log_dispersion[min(matters[-1] + 1, 100)], n_dispersions
         )
         rate = np.linspace(rate[max(seen[0] - 1, 0)], rate[min(seen[-1] + 1, 300)], n_rates)
+    raise AssertionError
+
+
+def dense_adjusted(
+    data: Data,
+    column: Array,
+    rate_prior: tuple[float, float],
+    dispersion_prior: tuple[float, float],
+    slope_sd: float,
+    points: tuple[int, int, int] = (400, 60, 60),
+) -> Dense:
+    """The posterior for two arms and one covariate whose slope is integrated too; the nodes are pairs of both.
+
+    A patient with the value z of the covariate and slope b is like one who keeps the diary e^(bz) times as long.
+    """
+    n_rates, n_dispersions, n_slopes = points
+    slope = np.linspace(-6 * slope_sd, 6 * slope_sd, 61)
+    rate = np.linspace(rate_prior[0] - 8 * rate_prior[1], rate_prior[0] + 8 * rate_prior[1], 161)
+    log_dispersion = np.linspace(
+        dispersion_prior[0] - 7 * dispersion_prior[1], dispersion_prior[0] + 7 * dispersion_prior[1], 61
+    )
+    for fine in (False, True):
+        step = rate[1] - rate[0]
+        tops, wholes, densities, constants = [], [], [], []
+        for b in slope:
+            stretched = data._replace(weeks=data.weeks * np.exp(b * column))
+            joint = log_likelihood(stretched, 2, rate, log_dispersion) + stats.norm.logpdf(rate, *rate_prior)
+            top = joint.max(axis=2, keepdims=True)
+            density = np.exp(joint - top)
+            tops.append(top)
+            wholes.append(density.sum(axis=2) * step)
+            densities.append(density if fine else joint - top)
+            constants.append(stats.norm.logpdf(b, 0, slope_sd))
+        log_weight = (np.array(tops)[..., 0] + np.log(np.array(wholes))).sum(axis=2) + np.array(constants)[:, None]
+        log_weight += stats.norm.logpdf(log_dispersion, *dispersion_prior)
+        weight = np.exp(log_weight - log_weight.max())
+        if fine:
+            density = (np.array(densities) / np.array(wholes)[..., None]).reshape(-1, 2, len(rate))
+            below = cumulative_simpson(density, dx=step, initial=0, axis=2)
+            return Dense(weight.ravel() / weight.sum(), rate, density, below)
+        matters = log_weight > log_weight.max() - 28
+        slopes, dispersions = (np.flatnonzero(matters.any(axis=axis)) for axis in (1, 0))
+        rates = np.flatnonzero((np.array(densities)[matters] > -34).any(axis=(0, 1)))
+        slope, log_dispersion, rate = (
+            np.linspace(grid[max(seen[0] - 1, 0)], grid[min(seen[-1] + 1, len(grid) - 1)], number)
+            for grid, seen, number in (
+                (slope, slopes, n_slopes),
+                (log_dispersion, dispersions, n_dispersions),
+                (rate, rates, n_rates),
+            )
+        )
     raise AssertionError
