@@ -90,6 +90,11 @@ def block_sums(scenario: Scenario, truth: str, tables: Block, keep: int) -> dict
         if len(trials.outcome) == 0:
             continue
         series = list(series_of(trials, state, patients, scenario.endpoint.kind == "binary"))
+        if scenario.weights:
+            states = {scenario.endpoint_name: state, **others}
+            series += net_benefits(
+                trials, state, np.sum([w * states[name].effect for name, w in scenario.weights.items()], axis=0)
+            )
         for number, (endpoint, other) in enumerate(others.items()):
             series += secondaries(endpoint, at_end_of(tables, code, keep, number, len(state.arms)), other)
         parts += [powers(series, code), *(histogram(each, code) for each in series if _has_quantiles(each))]
@@ -216,6 +221,12 @@ def estimates(trials: Trials, state: TrueState, is_binary: bool) -> Iterator[Ser
         yield Series("bias_observed", observed_error[:, arm], arm + 1)
         yield Series("coverage", np.where(fitted & np.isfinite(error), inside, np.nan)[:, arm], arm + 1)
     yield Series("fit_failed", ~np.all(fitted[:, state.is_experimental], axis=1) | (trials.failed_fits > 0))
+
+
+def net_benefits(trials: Trials, state: TrueState, benefit: Float[Array, " A"]) -> Iterator[Series]:
+    """Return what patients gain over the control, all endpoints weighed together."""
+    yield Series("net_benefit_per_patient", _ratio(trials.arms.n_enrolled @ benefit, trials.n_enrolled))
+    yield Series("net_benefit_of_choice", np.append(benefit[state.control], benefit)[trials.selected_arm])
 
 
 def secondaries(endpoint: str, arms: SecondaryAtEnd, state: TrueState) -> Iterator[Series]:
