@@ -6,8 +6,9 @@ from pydantic import Field
 
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
+from sps_adaptive.models.logistic import Logistic
 from sps_adaptive.models.normal import Normal
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova, Field(discriminator="kind")]
+AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | Logistic, Field(discriminator="kind")]
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Normal"]
+__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Logistic", "Normal"]
