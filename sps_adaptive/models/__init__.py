@@ -6,9 +6,10 @@ from pydantic import Field
 
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
+from sps_adaptive.models.logistic import Logistic
 from sps_adaptive.models.negative_binomial import NegativeBinomial
 from sps_adaptive.models.normal import Normal
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | NegativeBinomial, Field(discriminator="kind")]
+AnalysisKind = Annotated[BetaBinomial | Logistic | Normal | Ancova | NegativeBinomial, Field(discriminator="kind")]
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "NegativeBinomial", "Normal"]
+__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Logistic", "NegativeBinomial", "Normal"]
