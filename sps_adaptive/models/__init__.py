@@ -10,6 +10,6 @@ from sps_adaptive.models.logistic import Logistic
 from sps_adaptive.models.negative_binomial import NegativeBinomial
 from sps_adaptive.models.normal import Normal
 
-AnalysisKind = Annotated[BetaBinomial | Logistic | Normal | Ancova | NegativeBinomial, Field(discriminator="kind")]
+AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | Logistic | NegativeBinomial, Field(discriminator="kind")]
 
 __all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Logistic", "NegativeBinomial", "Normal"]

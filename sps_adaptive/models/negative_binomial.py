@@ -113,9 +113,7 @@ class NegativeBinomial(Controlled):
         mean, sd = _arrays(by_arm(self.prior, self.arm_priors, setting.arms))
         return mean + sd * generator.standard_normal((n, len(mean)))
 
-    def prior_predictive(
-        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
-    ) -> Float[Array, "n A"]:
+    def prior_predictive(self, setting: AnalysisSetting, n: int, generator: np.random.Generator) -> Float[Array, "n A"]:
         """Return the counts of new average patients with complete diaries."""
         weeks = getattr(setting.endpoint, "over_weeks", 1.0)
         expected = weeks * np.exp(self.prior_means(setting, n, generator))

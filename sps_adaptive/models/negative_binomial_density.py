@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def rising_slopes(count: float, dispersion: float) -> tuple[float, float]:
     r"""Return the two derivatives of `rising` by the log dispersion.
 
-    Sums over j < count of jφ / (1 + jφ) and of jφ / (1 + jφ)²; for many events by differences of digamma and trigamma
-    functions of y + 1/φ and 1/φ.
+    Sums over j < count of jφ / (1 + jφ) and of jφ / (1 + jφ)²; for many events by their series in φ where all terms are
+    small, else by differences of digamma and trigamma functions of y + 1/φ and 1/φ.
     """
     first, second = 0.0, 0.0
     if count < 40.0:
@@ -31,6 +31,11 @@ def rising_slopes(count: float, dispersion: float) -> tuple[float, float]:
             first += j * dispersion / more
             second += j * dispersion / (more * more)
         return first, second
+    if count * dispersion < 1e-3:
+        one = dispersion * count * (count - 1) / 2
+        two = dispersion * dispersion * (count - 1) * count * (2 * count - 1) / 6
+        three = dispersion * one * one
+        return one - two + three, one - 2 * two + 3 * three
     size = 1 / dispersion
     for start, sign in ((count + size, 1.0), (size, -1.0)):
         z = start

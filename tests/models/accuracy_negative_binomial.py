@@ -14,13 +14,15 @@ import numpy as np
 from sps_adaptive.contracts import AnalysisSetting, Snapshot
 from sps_adaptive.endpoints import Count
 from sps_adaptive.models import NegativeBinomial
-from tests.models.dense_counts import Data, dense
+from tests.models.dense_counts import Data, dense, dense_adjusted
 
 FILE = Path(__file__).parent / "data" / "accuracy_negative_binomial.json"
 ARMS = ("placebo", "ivig")
 WEEKS, DAYS = 4.0, 28
 ENDPOINT = Count(kind="count", better="lower", assessed_at_month=6, over_weeks=WEEKS, dispersion=1.0, completeness=0.7)
 MODEL = NegativeBinomial(kind="negative_binomial", prior={"median": 5})
+ADJUSTED = NegativeBinomial(kind="negative_binomial", prior={"median": 5}, covariates=("phenotype",))
+FACTORS = {"phenotype": {"classic": 0.6, "variant": 0.4}}
 NEAR = (0.955, 0.995)
 EACH = 100
 
@@ -55,6 +57,13 @@ def fitted(arm, weeks, count, model=MODEL, better="lower", arms=ARMS):
     return model.bind(setting).fit(snapshot(arm, weeks, count, better))
 
 
+def adjusted(arm, level, count, model=ADJUSTED, better="lower"):
+    """The posterior of the model with a covariate of two levels, from complete diaries."""
+    setting = AnalysisSetting(ARMS, better == "higher", 0, ENDPOINT, FACTORS)
+    known = snapshot(arm, WEEKS, count, better)
+    return model.bind(setting).fit(known._replace(strata=np.atleast_2d(level)[..., None].astype(np.int16)))
+
+
 def trials(number, patients, complete, generator):
     """Random trials: arms alternate, dispersions from 0.1 to 5, rates from a quarter to equal to placebo's."""
     shape = number, patients
@@ -71,10 +80,37 @@ def trials(number, patients, complete, generator):
 def reference(arm, days, count):
     """P(arm 1 has the lower rate), by dense quadrature."""
     data = Data(np.asarray(arm), WEEKS * np.asarray(days) / DAYS, np.asarray(count, float))
-    prior, dispersion = MODEL.prior, MODEL.dispersion
-    assert dispersion != "poisson"
-    priors = [(np.log(one.median), np.log(one.fold) / 1.959963984540054) for one in (prior, dispersion)]
-    return 1 - dense(data, 2, *priors).better(1, 0)
+    return 1 - dense(data, 2, *priors()).better(1, 0)
+
+
+def reference_adjusted(arm, level, count):
+    """P(arm 1 has the lower rate, given the covariate), by dense quadrature."""
+    data = Data(np.asarray(arm), np.full(len(count), WEEKS), np.asarray(count, float))
+    return 1 - dense_adjusted(data, np.asarray(level) - 0.4, *priors(), 1.0, (300, 40, 40)).better(1, 0)
+
+
+def priors():
+    """Mean and standard deviation of the log rate and of the log dispersion."""
+    both = MODEL.prior, MODEL.dispersion
+    return [(np.log(one.median), np.log(one.fold) / 1.959963984540054) for one in both]
+
+
+def adjusted_cell(patients, generator):
+    """Data sets near the threshold with a covariate of two levels, which changes the rate up to some five times."""
+    arm, _, plain = trials(1500, patients, True, generator)
+    level = (generator.random(arm.shape) < 0.4).astype(int)
+    count = generator.poisson(plain * np.exp(generator.normal(0, 0.8, (1500, 1)) * (level - 0.4)))
+    near = adjusted(arm, level, count).prob_better(0)[:, 1]
+    chosen = np.flatnonzero((near > NEAR[0]) & (near < NEAR[1]))[:EACH]
+    sets = [
+        {
+            "level": level[r].tolist(),
+            "count": count[r].tolist(),
+            "probability": reference_adjusted(arm[r], level[r], count[r]),
+        }
+        for r in chosen
+    ]
+    return told({"patients": patients, "covariate": "two levels, prevalence 0.4", "data_sets": sets}, near[chosen])
 
 
 def cells():
@@ -95,7 +131,7 @@ def cells():
                 for r in chosen
             ]
             found.append(told({"patients": patients, "complete_diaries": complete, "data_sets": sets}, near[chosen]))
-    return found
+    return found + [adjusted_cell(patients, generator) for patients in (24, 60)]
 
 
 def told(cell, fast):
@@ -118,11 +154,14 @@ def main():
         "weeks": WEEKS,
         "days": DAYS,
         "arms": "alternate, placebo first",
-        "reference": "grids of 100 log dispersions and 600 log rates, Simpson's rule: tests/models/dense_counts.py",
+        "reference": "with a covariate grids of 40 slopes, 40 log dispersions and 300 log rates; else grids of 100 log dispersions and 600 log rates, Simpson's rule: tests/models/dense_counts.py",
         "cells": cells(),
     }
     FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(content, separators=(",", ":")).replace('{"days"', '\n{"days"') + "\n")
+    FILE.write_text(
+        json.dumps(content, separators=(",", ":")).replace('{"days"', '\n{"days"').replace('{"level"', '\n{"level"')
+        + "\n"
+    )
     for cell in content["cells"]:
         print({key: value for key, value in cell.items() if key != "data_sets"}, len(cell["data_sets"]))
 
