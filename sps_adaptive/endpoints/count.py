@@ -61,8 +61,8 @@ class Count(Assessed):
 
     and the negative binomial distribution; with :math:`\phi = 0` it is the Poisson distribution. This is what comes of
     patients whose own rates follow a gamma distribution with the mean :math:`\lambda_a` and the coefficient of
-    variation :math:`\sqrt\phi` (Greenwood and Yule 1920; Lawless 1987). In diaries of attacks, falls or lesions the
-    dispersion :math:`\phi` mostly lies between 0.3 and 3. Covariates and sites act on the log rate.
+    variation :math:`\sqrt\phi` (Greenwood and Yule 1920; Lawless 1987): with :math:`\phi = 1` rates are exponentially
+    distributed, and one patient in ten has more than 2.3 times the mean. Covariates and sites act on the log rate.
 
     The count is the quantile of the patient's luck, so that every truth and every design meets the same patients.
     Diaries that are not complete (`completeness` below 1) are as long as a second luck says, independent of the first:

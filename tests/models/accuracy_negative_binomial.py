@@ -154,7 +154,10 @@ def main():
         "weeks": WEEKS,
         "days": DAYS,
         "arms": "alternate, placebo first",
-        "reference": "with a covariate grids of 40 slopes, 40 log dispersions and 300 log rates; else grids of 100 log dispersions and 600 log rates, Simpson's rule: tests/models/dense_counts.py",
+        "reference": (
+            "grids of 100 log dispersions and 600 log rates; with a covariate of 40 slopes, 40 log dispersions and "
+            "300 log rates; Simpson's rule: tests/models/dense_counts.py"
+        ),
         "cells": cells(),
     }
     FILE.parent.mkdir(exist_ok=True)
