@@ -7,10 +7,11 @@ from pydantic import BaseModel, Field
 from sps_adaptive.endpoints.binary import Binary
 from sps_adaptive.endpoints.continuous import Continuous
 from sps_adaptive.endpoints.count import Count
+from sps_adaptive.endpoints.time_to_event import TimeToEvent
 
-EndpointKind = Annotated[Binary | Continuous | Count, Field(discriminator="kind")]
+EndpointKind = Annotated[Binary | Continuous | Count | TimeToEvent, Field(discriminator="kind")]
 
-__all__ = ["Binary", "Continuous", "Count", "EndpointKind", "truth_words"]
+__all__ = ["Binary", "Continuous", "Count", "EndpointKind", "TimeToEvent", "truth_words"]
 
 
 def truth_words() -> list[str]:

@@ -9,7 +9,21 @@ from sps_adaptive.models.beta_binomial import BetaBinomial
 from sps_adaptive.models.logistic import Logistic
 from sps_adaptive.models.negative_binomial import NegativeBinomial
 from sps_adaptive.models.normal import Normal
+from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
+from sps_adaptive.models.weibull import Weibull
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | Logistic | NegativeBinomial, Field(discriminator="kind")]
+AnalysisKind = Annotated[
+    BetaBinomial | Normal | Ancova | Logistic | NegativeBinomial | PiecewiseExponential | Weibull,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Logistic", "NegativeBinomial", "Normal"]
+__all__ = [
+    "AnalysisKind",
+    "Ancova",
+    "BetaBinomial",
+    "Logistic",
+    "NegativeBinomial",
+    "Normal",
+    "PiecewiseExponential",
+    "Weibull",
+]
