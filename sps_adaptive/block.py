@@ -29,7 +29,8 @@ def run_designs(scenario: Scenario, truth: str, cohort: Cohort) -> Mapping[str, 
     designs = bound_designs(scenario)
     first = designs[ADAPTIVE]
     potential = scenario.potential(truth, first.endpoint_name, cohort)
-    return {name: run(designs[name], cohort, potential) for name in scenario.design_names}
+    others = {name: scenario.potential(truth, name, cohort) for name in list(scenario.endpoints)[1:]}
+    return {name: run(designs[name], cohort, potential, others) for name in scenario.design_names}
 
 
 def simulate_block(scenario: Scenario, truth: str, block: int) -> Block:

@@ -220,6 +220,8 @@ class Posterior(Protocol):
         """Return mean and equal-tailed interval (mean, lower, upper) of arm - arm `than`; 0 for `than` itself."""
         ...
 
+    # A posterior may tell by `failed() -> Bool[R]` in which replicates its fit did not converge.
+
     def prob_success(
         self, than: int | None, by: float, threshold: float, more: Int[Array, "R A"], fresh: bool = False
     ) -> Float[Array, "R A"]:
@@ -229,6 +231,16 @@ class Posterior(Protocol):
         those of a separate trial; what they will be is predicted from all that is known in either case.
         """
         ...
+
+
+class Known(NamedTuple):
+    """What is known of an endpoint at a look, beside the primary one."""
+
+    posterior: Posterior
+    arm_known: Int[Array, "R A"]
+    """Patients whose outcome is known."""
+    arm_pending: Int[Array, "R A"]
+    """Patients whose outcome is yet to come."""
 
 
 class Look(NamedTuple):
@@ -261,6 +273,20 @@ class Look(NamedTuple):
     posterior: Posterior
     is_coming: Bool[Array, "R A"] | None = None
     """Arms that may still open; None where all arms are there from the start."""
+    others: Mapping[str, Known] = {}
+    """The endpoints beside the primary one that a rule asks for, by name."""
+
+    def on(self, endpoint: str | None) -> Look:
+        """Return the look at another endpoint; at the primary one for None."""
+        if endpoint is None or endpoint not in self.others:
+            return self
+        other = self.others[endpoint]
+        return self._replace(
+            posterior=other.posterior,
+            arm_known=other.arm_known,
+            arm_pending=other.arm_pending,
+            n_known=other.arm_known.sum(axis=1),
+        )
 
     @property
     def is_final(self) -> bool:
@@ -480,6 +506,17 @@ CriticalValues = Callable[[Look], Array]
 """Returns the probability of being better that an arm must exceed at the final analysis, [R]."""
 
 
+class Secondary(NamedTuple):
+    """An endpoint beside the primary one, and its analysis."""
+
+    name: str
+    endpoint: Endpoint
+    model: AnalysisModel
+    scale: Scale
+    is_asked: bool
+    """Whether a rule asks for it at looks; the others are analysed at the end only."""
+
+
 class Design(NamedTuple):
     """One trial design, ready to run: the pieces of a scenario, composed and oriented."""
 
@@ -503,6 +540,8 @@ class Design(NamedTuple):
     """Day on which enrolment closes, whatever the number enrolled."""
     scale: Scale = Scale("mean")
     """What the model's posterior is about."""
+    others: tuple[Secondary, ...] = ()
+    """The endpoints beside the primary one."""
 
     def is_effective(self, oriented: Float[Array, " A"], rounding: float = 1e-9) -> Bool[Array, " A"]:
         """Return which arms are effective, if these are their true values, oriented; never the control.

@@ -7,6 +7,7 @@ the synopsis of a scenario needs it, and no compiled loop.)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -67,6 +68,15 @@ def later(cohort: Cohort, potential: Potential, wait: Float[Array, "R N"]) -> tu
     """Return the patients with all their days later, each by some days of their own; inf for never."""
     moved = cohort._replace(enrolled_at=cohort.enrolled_at + wait, dropout_at=cohort.dropout_at + wait)
     return moved, potential._replace(known_at=potential.known_at + wait[:, :, None, None])
+
+
+def with_them(others: Mapping[str, Potential], before: Cohort, after: Cohort) -> Mapping[str, Potential]:
+    """Return what would happen on other endpoints, moved as the patients have been moved."""
+    if after is before or not others:
+        return others
+    came = np.where(np.isfinite(before.enrolled_at), before.enrolled_at, 0.0)
+    wait = np.where(np.isfinite(after.enrolled_at), after.enrolled_at - came, np.inf)[:, :, None, None]
+    return {name: potential._replace(known_at=potential.known_at + wait) for name, potential in others.items()}
 
 
 def closed(cohort: Cohort, potential: Potential, day: float) -> tuple[Cohort, Potential]:

@@ -17,8 +17,8 @@ from sps_adaptive.errors import UsageError
 from sps_adaptive.exact.binding import designs
 from sps_adaptive.scenario import ADAPTIVE, BLOCK_SIZE, FIXED, Scenario
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS, LookRecord, TrialRecord
-from sps_adaptive.timeline import cut, pick
-from sps_adaptive.trial import look_at, run, spans_of
+from sps_adaptive.timeline import pick
+from sps_adaptive.trial import look_at, measured, run, seen_by, spans_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,9 +139,11 @@ class Replay(NamedTuple):
         for before in self.record.looks[: number - 1]:
             dropped = np.where(before.closed_by > 0, before.n_enrolled[:, None], dropped)
         open_to = spans_of(design, self.record.cohort, dropped)
-        snapshot = cut(seen.day, self.cohort, arm, outcome, len(design.arms), enrolled, open_to)
+        cohort = self.record.cohort
+        snapshot = seen_by(design, design.endpoint, seen.day, cohort, arm, outcome, enrolled, open_to)
+        known = measured(design, seen.day, cohort, arm, self.record.others, enrolled, open_to, asked_only=False)
         control = design.arms.index(self.control_at(number))
-        look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot))
+        look = look_at(design, number - 1, snapshot, seen.is_open, seen.is_claimed, design.model.fit(snapshot), known)
         look = look._replace(control=control, is_open=self.under_study(number), is_claimed=self._claimed_before(number))
         numbers = [k for k, rule in enumerate(self.scenario.decisions, 1) if self.design != FIXED or rule.at_final]
         found = []
@@ -204,5 +206,6 @@ def replay(scenario: Scenario, truth: str, replicate: int, design: str = ADAPTIV
     cohort = draw(scenario, block).only(slice(row, row + 1))
     plan = designs(scenario)[design]
     potential = scenario.potential(truth, plan.endpoint_name, cohort)
-    record = run(plan, cohort, potential)
+    others = {name: scenario.potential(truth, name, cohort) for name in list(scenario.endpoints)[1:]}
+    record = run(plan, cohort, potential, others)
     return Replay(scenario, truth, design, replicate, record, record.cohort)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -22,6 +23,7 @@ from sps_adaptive.contracts import (
     Design,
     Potential,
     Scale,
+    Secondary,
     Span,
 )  # fmt: skip
 from sps_adaptive.decisions import DecisionKind, Efficacy, Equivalence, Predictive, PredictiveSuccess, Promote, Prune
@@ -38,6 +40,7 @@ from sps_adaptive.models import AnalysisKind
 from sps_adaptive.models.controls import Concurrent
 from sps_adaptive.part import Name, Part
 from sps_adaptive.population.cohort import Population
+from sps_adaptive.population.copula import correlated
 from sps_adaptive.population.effects import Effects, LevelEffect, shift
 from sps_adaptive.population.sites import Sites
 from sps_adaptive.schedules import Assessed, Calendar, Enrolled, Events, NoLooks, ScheduleKind, Several
@@ -160,6 +163,20 @@ class Simulation(Part):
     """The seed: the same seed gives the same numbers, on any number of workers."""
 
 
+class Correlation(Part):
+    """Two endpoints of a patient that depend on each other, given the arm.
+
+    The luck of the patient on each endpoint is turned into a standard normal score, and the scores have this
+    correlation (a Gaussian copula). Positive: who has a high value on one tends to have a high value on the other, on
+    the scales on which they are stated. An outcome made of several uniforms depends through the first of them.
+    """
+
+    between: Annotated[list[Name], Field(min_length=2, max_length=2)]
+    """The names of the endpoints."""
+    correlation: Annotated[float, Field(gt=-1, lt=1)]
+    """Correlation of the scores."""
+
+
 class Scenario(Part):
     """A trial, its assumptions and the states of the world to try it in."""
 
@@ -172,6 +189,8 @@ class Scenario(Part):
     population: Population
     endpoints: Annotated[dict[Name, EndpointKind], Field(min_length=1)]
     """What is measured, by name."""
+    correlations: Annotated[list[Correlation], Field(max_length=1000)] = Field(default_factory=list)
+    """How the endpoints of a patient depend on each other, pair by pair; pairs left out are independent."""
     analysis: dict[Name, AnalysisKind]
     """How each endpoint is analysed."""
     looks: ScheduleKind
@@ -209,8 +228,12 @@ class Scenario(Part):
     @property
     def is_proportion(self) -> bool:
         """Whether the analysis of the primary endpoint is about the share of patients with an event."""
-        model = self.analysis.get(self.endpoint_name)
-        return self.endpoint.analysed_as == "binary" and (model is None or model.scale == "probability")
+        return self.is_share(self.endpoint_name)
+
+    def is_share(self, endpoint: str) -> bool:
+        """Return whether the analysis of an endpoint is about the share of patients with an event."""
+        model = self.analysis.get(endpoint)
+        return self.endpoints[endpoint].analysed_as == "binary" and (model is None or model.scale == "probability")
 
     @property
     def is_platform(self) -> bool:
@@ -250,7 +273,21 @@ class Scenario(Part):
     def draw(self, seed: int, block: int, replicates: int) -> Cohort:
         """Return the patients of a block."""
         sites_matter = any(any(truth.site_sd.values()) for truth in self.truths.values())
-        return self.population.draw(seed, block, replicates, self.endpoints, site_scores=sites_matter)
+        mix = self._mixed if self.correlations else None
+        return self.population.draw(seed, block, replicates, self.endpoints, mix, sites_matter)
+
+    def correlation_matrix(self) -> Float[Array, "E E"]:
+        """Return the correlations of the luck of the endpoints, in their order, of high values with high values."""
+        names = list(self.endpoints)
+        matrix = np.eye(len(names))
+        for pair in self.correlations:
+            one, other = (names.index(name) for name in pair.between)
+            matrix[one, other] = matrix[other, one] = pair.correlation
+        return matrix
+
+    def _mixed(self, luck: Mapping[str, Float[Array, "R N U"]]) -> Mapping[str, Float[Array, "R N U"]]:
+        signs = {name: 1.0 if endpoint.luck_rises else -1.0 for name, endpoint in self.endpoints.items()}
+        return correlated(luck, self.correlation_matrix(), signs)
 
     def potential(self, truth: str, endpoint: str, cohort: Cohort) -> Potential:
         """Return what would happen to each patient on each arm: the only place where a truth enters a trial."""
@@ -286,7 +323,12 @@ class Scenario(Part):
 
     def claims(self) -> list[tuple[RulePath, Rule]]:
         """Return the rules that declare arms effective by a margin of their own, with their paths."""
-        return [(path, rule) for path, rule in self.rules() if rule.claims_beyond is not None]
+        primary = (None, self.endpoint_name)
+        return [
+            (path, rule)
+            for path, rule in self.rules()
+            if rule.claims_beyond is not None and getattr(rule, "endpoint", None) in primary
+        ]
 
     def planned_fractions(self) -> tuple[float, ...] | None:
         """Return the planned information at each look as a share of that at the end; None where it is not planned."""
@@ -344,8 +386,8 @@ class Scenario(Part):
     ) -> Design:
         name, scale = self.endpoint_name, self.scale(self.endpoint_name)
         claims = [rule for _, rule in self.claims() if rule.claims_beyond is not None]
-        against = getattr(claims[0].oriented(scale), "against", "control") if claims else "control"
-        oriented = [rule.oriented(scale) for rule in decisions]
+        against = getattr(claims[0].oriented(self._scale_of), "against", "control") if claims else "control"
+        oriented = [rule.oriented(self._scale_of) for rule in decisions]
         return Design(
             arms=self.arm_names,
             control=self.control,
@@ -354,6 +396,7 @@ class Scenario(Part):
             endpoint=self.endpoint,
             model=self._model(name),
             scale=scale,
+            others=self._secondaries(),
             schedule=schedule.bind(self.endpoint),
             allocation=allocation,
             dealer=dealer,
@@ -367,6 +410,17 @@ class Scenario(Part):
     def scale(self, name: str) -> Scale:
         """Return what the analysis of an endpoint is about."""
         return self.endpoints[name].scale(self.analysis[name].scale)
+
+    def _secondaries(self) -> tuple[Secondary, ...]:
+        """Return the endpoints beside the primary one; rules ask for some of them."""
+        asked = {getattr(rule, "endpoint", None) for _, rule in self.rules()}
+        return tuple(
+            Secondary(name, endpoint, self._model(name), self.scale(name), name in asked)
+            for name, endpoint in list(self.endpoints.items())[1:]
+        )
+
+    def _scale_of(self, endpoint: str | None) -> Scale:
+        return self.scale(endpoint or self.endpoint_name)
 
     def analysis_setting(self, name: str) -> AnalysisSetting:
         """Return what the model of an endpoint must know of the trial."""
@@ -562,14 +616,20 @@ class Scenario(Part):
 
     def _rule_problems(self, rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         """Yield what cannot be about a rule in this trial."""
-        if isinstance(rule, Crossing) and self.is_proportion and abs(rule.by) >= 1:
+        name = (rule.endpoint if isinstance(rule, Crossing) else None) or self.endpoint_name
+        if name not in self.endpoints:
+            yield ("endpoint",), f"there is no endpoint '{name}'", f"the endpoints are: {', '.join(self.endpoints)}"
+            return
+        if name != self.endpoint_name and isinstance(rule, Predictive | PredictiveSuccess):
+            yield ("endpoint",), "success is that of the primary endpoint", "leave endpoint out"
+        if isinstance(rule, Crossing) and self.is_share(name) and abs(rule.by) >= 1:
             yield (
                 ("margin",),
                 f"a difference of proportions can never be more than {abs(rule.by):g}",
                 "10 percentage points are 0.10",
             )
         against = getattr(rule, "against", "control")
-        if not isinstance(against, str) and self.is_proportion and not 0 <= against <= 1:
+        if not isinstance(against, str) and self.is_share(name) and not 0 <= against <= 1:
             yield ("against",), f"a proportion can never be {against:g}", "30 percent are 0.30"
         if not rule.at_final and self.n_looks == 0:
             yield (), "a rule for looks, and the trial has none", "add looks, or leave the rule out"
@@ -748,9 +808,22 @@ class Scenario(Part):
                         "choose another name",
                     )
 
+    def _correlation_problems(self) -> Iterator[Place]:
+        known = True
+        for number, pair in enumerate(self.correlations):
+            for name in pair.between:
+                if name not in self.endpoints:
+                    known = False
+                    hint = f"the endpoints are: {', '.join(self.endpoints)}"
+                    yield ("correlations", number, "between"), f"there is no endpoint '{name}'", hint
+            if pair.between[0] == pair.between[1]:
+                known = False
+                yield ("correlations", number, "between"), "an endpoint with itself", "name two endpoints"
+        if known and np.linalg.eigvalsh(self.correlation_matrix()).min() < 1e-8:
+            yield ("correlations",), "no endpoints can be correlated like this", "use weaker correlations"
+
     def _endpoint_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-        for name in list(self.endpoints)[1:]:
-            yield ("endpoints", name), "a second endpoint", "a scenario has one endpoint for now: the primary"
+        yield from self._correlation_problems()
         for name in self.analysis:
             if name not in self.endpoints:
                 yield (
@@ -779,7 +852,7 @@ class Scenario(Part):
                     f"{model.kind} adjusts for a baseline, but '{name}' has none",
                     "add baseline: {mean, sd, correlation} to the endpoint, or use kind: normal",
                 )
-            else:
+            elif any(arm.control for arm in self.arms.values()):
                 yield from _below(("analysis", name), model.problems(self.analysis_setting(name)))
             for arm in getattr(model, "arm_priors", {}):
                 if arm not in self.arms:
@@ -820,8 +893,6 @@ class Scenario(Part):
                     yield from _below(path, unreadable)
                     continue
                 values = endpoint.read(stated[name])
-                if not set(values) >= set(self.arms):
-                    continue
                 yield from _below(path, endpoint.truth_problems(values))
                 for arm, course in values.items():
                     if isinstance(course, dict) and (not course or min(course) < 0):

@@ -1,4 +1,4 @@
-"""The three tables of a run: what is recorded of each trial, look and arm, and what each column means."""
+"""The tables of a run: what is recorded of each trial, look, arm and endpoint, and what each column means."""
 
 from __future__ import annotations
 
@@ -90,6 +90,7 @@ TRIALS = (
         "endpoint",
         "Sum of the known outcomes: the number of events for a binary endpoint.",
     ),
+    Column("failed_fits", "int16", "analyses", "Analyses, looks and endpoints together, whose fit did not converge."),
     Column(
         "covariate_imbalance",
         "float64",
@@ -182,11 +183,31 @@ ARMS = (
     Column("effect_upper", "float64", "endpoint", "Upper end of its 95% credible interval; final analysis only."),
 )
 
-DICTIONARY: Mapping[str, tuple[Column, ...]] = {"trials": TRIALS, "looks": LOOKS, "arms": ARMS}
+SECONDARIES = (
+    *KEYS,
+    Column("endpoint", "category", "", "Name of an endpoint beside the primary one, at the final analysis."),
+    Column("arm", "category", "", "Name of the arm."),
+    Column("n_known", "int32", "patients", "Patients of the arm whose outcome was known."),
+    Column("estimate", "float64", "endpoint", "Posterior mean of the arm."),
+    Column("prob_better", "float64", "probability", "Posterior probability of being better than the control."),
+    Column("effect", "float64", "endpoint", "Posterior mean of the difference from the control; 0 for the control."),
+    Column("effect_lower", "float64", "endpoint", "Lower end of its 95% credible interval."),
+    Column("effect_upper", "float64", "endpoint", "Upper end of its 95% credible interval."),
+)
+
+DICTIONARY: Mapping[str, tuple[Column, ...]] = {
+    "trials": TRIALS,
+    "looks": LOOKS,
+    "arms": ARMS,
+    "secondaries": SECONDARIES,
+}
 """Every table with its columns, in order."""
 
+ALWAYS = ("trials", "looks", "arms")
+"""The tables of every run; `secondaries` is one of runs with several endpoints."""
+
 Block = dict[str, dict[str, np.ndarray]]
-"""The three tables of a block: table, then column, then one array; categories as integer codes."""
+"""The tables of a block: table, then column, then one array; categories as integer codes."""
 
 
 class LookRecord(NamedTuple):
@@ -201,6 +222,7 @@ class LookRecord(NamedTuple):
     is_open: Bool[Array, "R A"]
     is_claimed: Bool[Array, "R A"]
     meets_efficacy: Bool[Array, "R A"]
+    fit_failed: Bool[Array, " R"]
     is_control: Bool[Array, "R A"]
     closed_by: Int[Array, "R A"]
     arm_enrolled: Int[Array, "R A"]
@@ -215,6 +237,18 @@ class LookRecord(NamedTuple):
     effect: Float[Array, "R A"]
     effect_lower: Float[Array, "R A"]
     effect_upper: Float[Array, "R A"]
+
+
+class SecondaryRecord(NamedTuple):
+    """What the final analysis says of an endpoint beside the primary one, on its own scale."""
+
+    arm_known: Int[Array, "R A"]
+    estimate: Float[Array, "R A"]
+    prob_better: Float[Array, "R A"]
+    effect: Float[Array, "R A"]
+    effect_lower: Float[Array, "R A"]
+    effect_upper: Float[Array, "R A"]
+    fit_failed: Bool[Array, " R"]
 
 
 class TrialRecord(NamedTuple):
@@ -237,10 +271,14 @@ class TrialRecord(NamedTuple):
     potential: Potential
     covariate_imbalance: Float[Array, " R"]
     """Of those enrolled, as `balance.covariate_imbalance` defines it."""
+    others: Mapping[str, Potential]
+    """What would happen on the endpoints beside the primary one."""
+    secondaries: tuple[SecondaryRecord, ...] = ()
+    """The endpoints beside the primary one, in the order of the scenario."""
 
 
 def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) -> Block:
-    """Return the three tables of a batch of trials, rows sorted by replicate, then look, then arm.
+    """Return the tables of a batch of trials, rows sorted by replicate, then look or endpoint, then arm.
 
     The columns `truth` and `design` are added by the runner, which knows them.
     """
@@ -264,6 +302,9 @@ def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) ->
         "duration_months": final.day / days_per_month,
         "selected_arm": record.selected + 1,
         "total": final.arm_total.sum(axis=1),
+        "failed_fits": np.sum(
+            [look.fit_failed for look in record.looks] + [each.fit_failed for each in record.secondaries], axis=0
+        ),
         "covariate_imbalance": record.covariate_imbalance,
     }
     row, look_index = np.nonzero(took_place)
@@ -295,4 +336,21 @@ def flatten(record: TrialRecord, first_replicate: int, days_per_month: float) ->
         "is_final": np.repeat(looks["is_final"], arms),
         "arm": np.tile(np.arange(arms), len(row)),
     } | {column: stacked(name).reshape(-1) for column, name in by_arm.items()}
-    return {"trials": trials, "looks": looks, "arms": arm_table}
+    tables = {"trials": trials, "looks": looks, "arms": arm_table}
+    return tables | ({"secondaries": _secondaries(record, replicate, arms)} if record.secondaries else {})
+
+
+def _secondaries(record: TrialRecord, replicate: Int[Array, " R"], arms: int) -> dict[str, Array]:
+    """Return the table of the endpoints beside the primary one."""
+    number = len(record.secondaries)
+    shape = (len(replicate), number, arms)
+
+    def stacked(name: str) -> np.ndarray:
+        return np.stack([getattr(each, name) for each in record.secondaries], axis=1).reshape(-1)
+
+    return {
+        "replicate": np.repeat(replicate, number * arms),
+        "endpoint": np.broadcast_to(np.arange(number)[:, None], shape).reshape(-1),
+        "arm": np.broadcast_to(np.arange(arms), shape).reshape(-1),
+        "n_known": stacked("arm_known"),
+    } | {name: stacked(name) for name in ("estimate", "prob_better", "effect", "effect_lower", "effect_upper")}

@@ -6,7 +6,7 @@ the trial starts; the trial deals arms, looks, decides, and deals again to those
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,19 +15,22 @@ from sps_adaptive.contracts import (
     DAYS_PER_MONTH,
     Cohort,
     Design,
+    Endpoint,
+    Known,
     Look,
     Outcome,
     Posterior,
     Potential,
+    Secondary,
     Snapshot,
     Spans,
     Stop,
-)
+)  # fmt: skip
 from sps_adaptive.openings import at_once, changes, concurrent, has_opened, is_coming, spans, takes
-from sps_adaptive.pauses import closed, enrolment_ends, next_look
-from sps_adaptive.posteriors.remembered import Remembered
+from sps_adaptive.pauses import closed, enrolment_ends, next_look, with_them
+from sps_adaptive.posteriors.remembered import Remembered, failures
 from sps_adaptive.realisation.balance import covariate_imbalance
-from sps_adaptive.tables import LookRecord, TrialRecord
+from sps_adaptive.tables import LookRecord, SecondaryRecord, TrialRecord
 from sps_adaptive.timeline import cut, followed, last_day, n_enrolled_by, pick
 from sps_adaptive.verdicts import Decision, allocate, decide, judge, outcome_of
 
@@ -71,7 +74,10 @@ class State(NamedTuple):
     """Of a stopped trial, the arms that were open when the stopping look began: the final analysis judges them."""
 
 
-def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
+NOTHING: Mapping[str, Potential] = {}
+
+
+def run(design: Design, cohort: Cohort, potential: Potential, others: Mapping[str, Potential] = NOTHING) -> TrialRecord:
     """Run one trial per replicate.
 
     Parameters
@@ -82,13 +88,17 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         The patients, R replicates of N.
     potential
         What would happen to each of them on each arm: the only trace of the truth.
+    others
+        The same on the endpoints beside the primary one, by name.
 
     Returns
     -------
     TrialRecord
         Everything the tables and a replay need.
     """
+    before = cohort
     cohort, potential = closed(cohort, potential, design.closes_at)
+    others = with_them(others, before, cohort)
     state, end = start(design, cohort), np.empty(0)
     records = []
     for index in range(design.schedule.n_looks(design.patients)):
@@ -96,13 +106,16 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
         day, cohort, potential, outcome = next_look(
             design.schedule, index, cohort, potential, outcome, state.looked, design.closes_at
         )
+        others = with_them(others, came, cohort)
         if index == 0 or cohort is not came or potential.known_at.shape[2] > 1:  # otherwise the same at every look
             coming, closed_on = enrolment_ends(cohort, design.closes_at)
             end = np.maximum(last_day(cohort, outcome, coming), closed_on)
         takes_place = state.running & (day < end) & (day > state.looked)
         open_to = spans_of(design, cohort, state.dropped)
-        snapshot = seen_by(design, np.where(takes_place, day, -np.inf), cohort, state.arm, outcome, None, open_to)
-        look = look_at(design, index, snapshot, state.is_open, state.is_claimed, design.model.fit(snapshot))
+        on_day = np.where(takes_place, day, -np.inf)
+        snapshot = seen_by(design, design.endpoint, on_day, cohort, state.arm, outcome, None, open_to)
+        asked = measured(design, on_day, cohort, state.arm, others, None, open_to, asked_only=True)
+        look = look_at(design, index, snapshot, state.is_open, state.is_claimed, design.model.fit(snapshot), asked)
         decision = decide(design, look, state.is_claimed, state.control)
         state, allocation = carry_out(design, cohort, state, look, decision, snapshot, takes_place)
         there = taking(design, cohort, state, snapshot.n_enrolled)
@@ -121,7 +134,7 @@ def run(design: Design, cohort: Cohort, potential: Potential) -> TrialRecord:
                 final=False,
             )
         )
-    return final_analysis(design, cohort, potential, state, records)
+    return final_analysis(design, cohort, potential, others, state, records)
 
 
 def start(design: Design, cohort: Cohort) -> State:
@@ -207,6 +220,7 @@ def spans_of(design: Design, cohort: Cohort, dropped: Int[Array, "R A"]) -> Span
 
 def seen_by(
     design: Design,
+    endpoint: Endpoint,
     day: Float[Array, " R"],
     cohort: Cohort,
     arm: Int[Array, "R N"],
@@ -216,9 +230,30 @@ def seen_by(
 ) -> Snapshot:
     """Return what can be known on a day, with the time on study where the analysis needs it."""
     snapshot = cut(day, cohort, arm, outcome, len(design.arms), last_enrolled, open_to)
-    if not design.endpoint.needs_follow_up:
+    if not endpoint.needs_follow_up:
         return snapshot
     return snapshot._replace(followed=followed(day, cohort, snapshot.arm, outcome))
+
+
+def measured(
+    design: Design,
+    day: Float[Array, " R"],
+    cohort: Cohort,
+    arm: Int[Array, "R N"],
+    others: Mapping[str, Potential],
+    last_enrolled: Int[Array, " R"] | None,
+    open_to: Spans | None,
+    *,
+    asked_only: bool,
+) -> Mapping[str, Known]:
+    """Return what is known of the endpoints beside the primary one; at looks of those that a rule asks for."""
+    found = {}
+    for each in design.others:
+        if each.is_asked or not asked_only:
+            outcome = pick(others[each.name], arm)
+            seen = seen_by(design, each.endpoint, day, cohort, arm, outcome, last_enrolled, open_to)
+            found[each.name] = Known(Remembered(each.model.fit(seen)), seen.arm_known, seen.arm_pending)
+    return found
 
 
 def look_at(
@@ -228,6 +263,7 @@ def look_at(
     is_open: Bool[Array, "R A"],
     is_claimed: Bool[Array, "R A"],
     posterior: Posterior,
+    others: Mapping[str, Known],
 ) -> Look:
     """Return what the rules may see."""
     coming = None
@@ -251,6 +287,7 @@ def look_at(
         is_claimed=is_claimed,
         posterior=Remembered(posterior),
         is_coming=coming,
+        others=others,
     )
 
 
@@ -296,7 +333,12 @@ def carry_out(
 
 
 def final_analysis(
-    design: Design, cohort: Cohort, potential: Potential, state: State, records: list[LookRecord]
+    design: Design,
+    cohort: Cohort,
+    potential: Potential,
+    others: Mapping[str, Potential],
+    state: State,
+    records: list[LookRecord],
 ) -> TrialRecord:
     """Follow everybody enrolled to the end and judge once more.
 
@@ -308,12 +350,15 @@ def final_analysis(
     n_last = np.where(state.running, coming, n_enrolled_by(state.stop_day, cohort))
     outcome = pick(potential, state.arm)
     followed_until = last_day(cohort, outcome, n_last)
+    for each in design.others:
+        followed_until = np.maximum(followed_until, last_day(cohort, pick(others[each.name], state.arm), n_last))
     day = np.maximum(followed_until, np.where(state.running, closed_on, state.stop_day))
     open_to = spans_of(design, cohort, state.dropped)
-    snapshot = seen_by(design, day, cohort, state.arm, outcome, n_last, open_to)
+    snapshot = seen_by(design, design.endpoint, day, cohort, state.arm, outcome, n_last, open_to)
+    known = measured(design, day, cohort, state.arm, others, n_last, open_to, asked_only=False)
     judged = np.where(state.running[:, None], state.is_open, state.judged) | state.is_claimed
     number = design.schedule.n_looks(design.patients)
-    look = look_at(design, number, snapshot, judged, state.is_claimed, design.model.fit(snapshot))
+    look = look_at(design, number, snapshot, judged, state.is_claimed, design.model.fit(snapshot), known)
     verdict = judge(design, look, state.control, state.is_claimed)
     state = state._replace(
         is_claimed=state.is_claimed | (verdict.claim & state.is_open & state.running[:, None]),
@@ -338,6 +383,23 @@ def final_analysis(
         cohort=cohort,
         potential=potential,
         covariate_imbalance=covariate_imbalance(state.arm, cohort.strata, len(design.arms)),
+        others=others,
+        secondaries=tuple(record_secondary(each, known[each.name], design.control) for each in design.others),
+    )
+
+
+def record_secondary(secondary: Secondary, known: Known, control: int) -> SecondaryRecord:
+    """Write down what the final analysis says of an endpoint beside the primary one, on its own scale."""
+    effect, scale = known.posterior.difference(control, LEVEL), secondary.scale
+    ends = [scale.natural_difference(effect[..., end]) for end in (1, 2)]
+    return SecondaryRecord(
+        arm_known=known.arm_known,
+        estimate=scale.natural(known.posterior.mean()),
+        prob_better=known.posterior.prob_better(control),
+        effect=scale.natural_difference(effect[..., 0]),
+        effect_lower=np.fmin(*ends),
+        effect_upper=np.fmax(*ends),
+        fit_failed=failures(known.posterior),
     )
 
 
@@ -411,6 +473,7 @@ def record(
         is_open=there,
         is_claimed=state.is_claimed,
         meets_efficacy=meets_efficacy,
+        fit_failed=failures(posterior) & took_place,
         is_control=np.arange(len(design.arms)) == state.control[:, None],
         closed_by=np.where(took_place[:, None], decision.closed_by, np.int8(0)),
         arm_enrolled=snapshot.arm_enrolled,

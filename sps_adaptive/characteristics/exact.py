@@ -420,7 +420,7 @@ class _Pass:
         looks = Looks(*[np.full((n, self.n_looks), np.nan)] * 4)
         nowhere = np.full((n, self.n_looks, self.n_arms), np.nan)
         return Trials(
-            zero, zero, zero, zero, zero, zero, unknown, unknown, zero, unknown, unknown, arms, looks, nowhere
+            zero, zero, zero, zero, zero, zero, unknown, unknown, zero, unknown, zero, unknown, arms, looks, nowhere
         )
 
     def _looks(self, stop_look: Int[Array, " L"]) -> Looks:

@@ -6,7 +6,7 @@ the columns `arm` and `look` of the summary say which. The order here is the ord
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from sps_adaptive.tables import OUTCOMES
@@ -231,7 +231,9 @@ _ESTIMATION = (
         "coverage", "Probability that the final 95% credible interval of the effect holds the true effect, by arm."
     ),
     _proportion(
-        "fit_failed", "Proportion of trials whose final analysis gives no finite estimate or interval for some arm."
+        "fit_failed",
+        "Proportion of trials in which the fit of some analysis did not converge, or the final one gives no finite "
+        "estimate or interval for some arm.",
     ),
 )
 
@@ -259,7 +261,29 @@ _LOOKS = (
     *_quantiles("allocation", "probability", "the probability of an arm after a look", (0.05, 0.50, 0.95)),
 )
 
-METRICS: Mapping[str, Metric] = {
+_SECONDARY = (
+    _mean("estimate", "endpoint", "Mean of the final posterior mean of an endpoint beside the primary one, by arm."),
+    _mean("effect", "endpoint", "Mean of its final estimate of arm minus control, by arm."),
+    _mean("bias", "endpoint", "Mean of that estimate minus the true effect, by arm."),
+    _proportion("coverage", "Probability that its final 95% credible interval holds the true effect, by arm."),
+    _proportion(
+        "probably_better",
+        "Probability that the arm is better than the control with posterior probability above 0.975: it is reported "
+        "without regard to the primary endpoint and to the number of endpoints, and declares nothing.",
+    ),
+)
+
+METRICS: dict[str, Metric] = {
     metric.name: metric for metric in (*_ERRORS, *_STOPPING, *_SIZE, *_OPENINGS, *_TIME, *_ESTIMATION, *_LOOKS)
 }
 """Every metric by name, in the order of the summary."""
+
+
+def metrics_of(secondaries: Iterable[str]) -> Mapping[str, Metric]:
+    """Return every metric of a trial by name: with endpoints beside the primary one, also `NAME: effect` and so on."""
+    more = {
+        f"{endpoint}: {metric.name}": metric._replace(name=f"{endpoint}: {metric.name}")
+        for endpoint in secondaries
+        for metric in _SECONDARY
+    }
+    return METRICS | more if more else METRICS

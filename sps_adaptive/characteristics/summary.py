@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from sps_adaptive.block import DESIGNS
 from sps_adaptive.characteristics import error
 from sps_adaptive.characteristics.matched import MATCHED, matched
-from sps_adaptive.characteristics.metrics import METRICS, Metric
+from sps_adaptive.characteristics.metrics import METRICS, Metric, metrics_of
 from sps_adaptive.characteristics.totals import Place, Total, add_up
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def summarise(scenario: Scenario, sums: Iterable[tuple[str, dict[str, Array]]]) 
     for truth, places in totals.items():
         rows += [
             (truth, DESIGNS[place.design], metric.name, arms[place.arm], place.look, *figure, total.n)
-            for place, metric, total, figure in figures(places)
+            for place, metric, total, figure in figures(places, metrics_of(list(scenario.endpoints)[1:]))
         ]
         rows += [
             (truth, MATCHED, each.metric, "", 0, *each.figure, each.n) for each in same_error if each.truth == truth
@@ -74,14 +74,16 @@ def frame_of(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     return frame.astype({**text, **floats, "estimate": "float64", "look": "int64", "n": "int64"})
 
 
-def figures(totals: dict[Place, Total]) -> list[tuple[Place, Metric, Total, error.Figure]]:
+def figures(
+    totals: dict[Place, Total], metrics: Mapping[str, Metric] = METRICS
+) -> list[tuple[Place, Metric, Total, error.Figure]]:
     """Return every figure that exists, sorted by design, metric, arm and look."""
     by_metric: dict[tuple[int, str], list[Place]] = defaultdict(list)
     for place in sorted(totals):
         by_metric[place.design, place.metric].append(place)
     found = []
     for design in range(len(DESIGNS)):
-        for metric in METRICS.values():
+        for metric in metrics.values():
             for place in by_metric[design, metric.sums]:
                 figure = figure_of(metric, totals[place])
                 if figure is not None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sps_adaptive.characteristics.metrics import METRICS, outcome_metric
 from sps_adaptive.characteristics.truths import TrueState, true_state
-from sps_adaptive.characteristics.wide import Trials, trials_of
+from sps_adaptive.characteristics.wide import SecondaryAtEnd, Trials, at_end_of, trials_of
 from sps_adaptive.tables import OUTCOMES, STOP_REASONS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sps_adaptive.scenario import Scenario
     from sps_adaptive.tables import Block
 
-SUMS = 5
+SUMS = 6
 """Version of the sums: raised whenever the same tables would give other ones."""
 
 SCORES: Mapping[str, int] = {"score_right": 100, "score_wrong": 100}
@@ -32,6 +32,9 @@ SCORES: Mapping[str, int] = {"score_right": 100, "score_wrong": 100}
 The score of a trial is -log(1 - p) of the largest final probability p of being better than the control, over the
 effective (right) or the ineffective (wrong) arms. Only the design without looks has it.
 """
+
+PROBABLY = 0.975
+"""The posterior probability above which an arm is called probably better on an endpoint beside the primary one."""
 
 WRONG_DIRECTION = 0.10
 """Share of the largest sample by which the worst arm must be ahead for an imbalance in the wrong direction."""
@@ -78,6 +81,7 @@ def block_sums(scenario: Scenario, truth: str, tables: Block, keep: int) -> dict
         The table described at `COLUMNS`. What does not exist in a truth or design has no row.
     """
     state, designs = true_state(scenario, truth), scenario.designs()
+    others = {name: true_state(scenario, truth, name) for name in list(scenario.endpoints)[1:]}
     parts = []
     for code, name in enumerate(scenario.design_names):
         patients = scenario.population.patients
@@ -86,6 +90,8 @@ def block_sums(scenario: Scenario, truth: str, tables: Block, keep: int) -> dict
         if len(trials.outcome) == 0:
             continue
         series = list(series_of(trials, state, patients, scenario.endpoint.kind == "binary"))
+        for number, (endpoint, other) in enumerate(others.items()):
+            series += secondaries(endpoint, at_end_of(tables, code, keep, number, len(state.arms)), other)
         parts += [powers(series, code), *(histogram(each, code) for each in series if _has_quantiles(each))]
     return {column: np.concatenate([part[column] for part in parts]) for column in COLUMNS} if parts else _nothing()
 
@@ -209,7 +215,19 @@ def estimates(trials: Trials, state: TrueState, is_binary: bool) -> Iterator[Ser
         yield Series("bias_if_claimed", np.where(arms.is_claimed[:, arm], error[:, arm], np.nan), arm + 1)
         yield Series("bias_observed", observed_error[:, arm], arm + 1)
         yield Series("coverage", np.where(fitted & np.isfinite(error), inside, np.nan)[:, arm], arm + 1)
-    yield Series("fit_failed", ~np.all(fitted[:, state.is_experimental], axis=1))
+    yield Series("fit_failed", ~np.all(fitted[:, state.is_experimental], axis=1) | (trials.failed_fits > 0))
+
+
+def secondaries(endpoint: str, arms: SecondaryAtEnd, state: TrueState) -> Iterator[Series]:
+    """Return what is found of an endpoint beside the primary one."""
+    for arm in range(len(state.arms)):
+        yield Series(f"{endpoint}: estimate", arms.estimate[:, arm], arm + 1, origin=float(state.value[arm]))
+    inside = (arms.effect_lower <= state.effect) & (state.effect <= arms.effect_upper)
+    for arm in _numbers(state.is_experimental):
+        yield Series(f"{endpoint}: effect", arms.effect[:, arm], arm + 1, origin=float(state.effect[arm]))
+        yield Series(f"{endpoint}: bias", arms.effect[:, arm] - state.effect[arm], arm + 1)
+        yield Series(f"{endpoint}: coverage", inside[:, arm], arm + 1)
+        yield Series(f"{endpoint}: probably_better", arms.prob_better[:, arm] > PROBABLY, arm + 1)
 
 
 def looks(trials: Trials, state: TrueState) -> Iterator[Series]:
@@ -267,7 +285,7 @@ def _has_quantiles(series: Series) -> bool:
 
 
 def _bins(metric: str) -> int:
-    return SCORES[metric] if metric in SCORES else METRICS[metric].bins
+    return SCORES[metric] if metric in SCORES else METRICS[metric].bins if metric in METRICS else 0
 
 
 def _numbers(mask: Bool[Array, " A"]) -> list[int]:

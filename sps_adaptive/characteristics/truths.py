@@ -65,8 +65,8 @@ class TrueState(NamedTuple):
         return not bool(self.is_best.all())
 
 
-def true_state(scenario: Scenario, truth: str) -> TrueState:
-    r"""Return what is true of each arm.
+def true_state(scenario: Scenario, truth: str, endpoint: str | None = None) -> TrueState:
+    r"""Return what is true of each arm, on the primary endpoint or another one.
 
     Arm a is effective if and only if :math:`\theta_a - \theta_0 > \delta`, where :math:`\theta` are the true means
     in the good direction and :math:`\delta` is the margin of the scenario's efficacy rule (of a rule that compares
@@ -75,7 +75,7 @@ def true_state(scenario: Scenario, truth: str) -> TrueState:
     days of the largest sample (those before enrolment closes), taken over some 400,000 reference patients that are
     the same for every seed of the run.
     """
-    return _true_state(_Case(scenario, truth))
+    return _true_state(_Case(scenario, truth, endpoint or scenario.endpoint_name))
 
 
 def truth_table(scenario: Scenario) -> pd.DataFrame:
@@ -94,39 +94,41 @@ def truth_table(scenario: Scenario) -> pd.DataFrame:
 class _Case:
     """A scenario and a truth as a key: equal where the numbers of a run would be equal."""
 
-    def __init__(self, scenario: Scenario, truth: str) -> None:
-        self.scenario, self.truth = scenario, truth
+    def __init__(self, scenario: Scenario, truth: str, endpoint: str) -> None:
+        self.scenario, self.truth, self.endpoint = scenario, truth, endpoint
         self.digest = scenario.truth_digest(truth)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Case) and self.digest == other.digest
+        return isinstance(other, _Case) and (self.digest, self.endpoint) == (other.digest, other.endpoint)
 
     def __hash__(self) -> int:
-        return hash(self.digest)
+        return hash((self.digest, self.endpoint))
 
 
 @lru_cache(maxsize=256)
 def _true_state(case: _Case) -> TrueState:
     scenario, truth = case.scenario, case.truth
-    endpoint, arms, control = scenario.endpoint, scenario.arm_names, scenario.control
-    differs = scenario.differs_among_patients(truth, scenario.endpoint_name)
+    name, arms, control = case.endpoint, scenario.arm_names, scenario.control
+    differs = scenario.differs_among_patients(truth, name)
     cohort = _in_time(
         _reference(scenario, REFERENCE_PATIENTS // scenario.population.patients if differs else 1), scenario
     )
-    oriented = np.broadcast_to(scenario.true_values(truth, scenario.endpoint_name, cohort), (len(arms),))
+    oriented = np.broadcast_to(scenario.true_values(truth, name, cohort), (len(arms),))
     gain = oriented - oriented[control]
-    design = scenario.designs()[ADAPTIVE]
+    design, scale = scenario.designs()[ADAPTIVE], scenario.scale(name)
+    if name != scenario.endpoint_name:  # no rule declares anything of it
+        design = design._replace(efficacy_margin=0.0, efficacy_value=None)
     rounding = ROUNDING * max(float(np.abs(oriented).max()), abs(design.efficacy_margin))
     last = min(cohort.enrolled_at[:, -1].mean(), scenario.population.closes_at) / DAYS_PER_MONTH
     return TrueState(
         arms=arms,
         control=control,
-        value=np.asarray(design.scale.natural(oriented)),
-        effect=np.asarray(design.scale.natural_difference(gain)) + 0.0,  # a difference of -0.0 becomes 0.0
+        value=np.asarray(scale.natural(oriented)),
+        effect=np.asarray(scale.natural_difference(gain)) + 0.0,  # a difference of -0.0 becomes 0.0
         is_effective=design.is_effective(oriented, rounding),
         is_best=oriented >= oriented.max() - rounding,
         is_worst=oriented <= oriented.min() + rounding,
-        reference_month=float(np.rint(last + endpoint.assessed_at_month)),
+        reference_month=float(np.rint(last + scenario.endpoints[name].assessed_at_month)),
         may_close=scenario.population.closes_at_month is not None,
         is_platform=scenario.is_platform,
     )

@@ -29,6 +29,7 @@ class Trials(NamedTuple):
     selected_arm: Int[Array, " R"]
     """0 for none, then the arms from 1."""
     total: Float[Array, " R"]
+    failed_fits: Int[Array, " R"]
     covariate_imbalance: Float[Array, " R"]
     arms: ArmsAtEnd
     looks: Looks
@@ -52,6 +53,16 @@ class ArmsAtEnd(NamedTuple):
     effect_lower: Float[Array, "R A"]
     effect_upper: Float[Array, "R A"]
     prob_better: Float[Array, "R A"]
+
+
+class SecondaryAtEnd(NamedTuple):
+    """An endpoint beside the primary one at the final analysis."""
+
+    estimate: Float[Array, "R A"]
+    prob_better: Float[Array, "R A"]
+    effect: Float[Array, "R A"]
+    effect_lower: Float[Array, "R A"]
+    effect_upper: Float[Array, "R A"]
 
 
 class Looks(NamedTuple):
@@ -89,6 +100,14 @@ def trials_of(tables: Block, design: int, keep: int, n_arms: int, n_looks: int) 
         looks=_looks(looks, np.searchsorted(replicate, looks["replicate"]), (len(replicate), n_looks)),
         allocation=_allocation(arms, np.searchsorted(replicate, arms["replicate"]), (len(replicate), n_looks, n_arms)),
     )
+
+
+def at_end_of(tables: Block, design: int, keep: int, endpoint: int, n_arms: int) -> SecondaryAtEnd:
+    """Return what the final analyses of a design say of an endpoint, by its position beside the primary one."""
+    rows = _kept(tables["secondaries"], design, keep, "replicate", "endpoint", "arm", *SecondaryAtEnd._fields)
+    here = np.flatnonzero(rows["endpoint"] == endpoint)
+    order = here[np.lexsort((rows["arm"][here], rows["replicate"][here]))]
+    return SecondaryAtEnd(*(rows[name][order].reshape(-1, n_arms) for name in SecondaryAtEnd._fields))
 
 
 def _kept(table: dict[str, Array], design: int, keep: int, *columns: str) -> dict[str, Array]:

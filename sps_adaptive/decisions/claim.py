@@ -69,7 +69,7 @@ class Claim(Crossing):
 
     def compared(self, look: Look) -> tuple[Float[Array, "R A"], Float[Array, " R"]]:
         """Return one minus the adjusted tail areas, and the threshold."""
-        return self.counted(look, self.better(look)), self.at(look)
+        return self.counted(look, self.better(look.on(self.endpoint))), self.at(look)
 
     def counted(self, look: Look, better: Float[Array, "R A"]) -> Float[Array, "R A"]:
         """Return probabilities that take the number of comparisons into account.

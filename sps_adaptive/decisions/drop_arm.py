@@ -80,7 +80,7 @@ class DropArm(Threshold):
         closed = np.zeros_like(look.is_open)
         while True:
             left = look._replace(is_open=look.is_open & ~closed)
-            best = self.better(left)
+            best = self.better(left.on(self.endpoint))
             now = self.falls_short(left)
             now[np.arange(len(now)), best.argmax(axis=1)] = False
             if not now.any():

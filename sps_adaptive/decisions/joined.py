@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
-from sps_adaptive.contracts import AllocationRule, Scale, Stop
-from sps_adaptive.decisions.rule import Effect, Measured, Place, Rule
+from sps_adaptive.contracts import AllocationRule, Stop
+from sps_adaptive.decisions.rule import Effect, Measured, Place, Rule, ScaleOf
 
 if TYPE_CHECKING:
     from sps_adaptive.decisions import DecisionKind
@@ -49,9 +49,9 @@ class Joined(Rule):
         """Whether the joined rules must be followed."""
         return self.rules[0].is_binding
 
-    def oriented(self, scale: Scale) -> Self:
+    def oriented(self, scale_of: ScaleOf) -> Self:
         """Return the rule with the fixed values of all rules turned."""
-        return self.of([rule.oriented(scale) for rule in self.rules])
+        return self.of([rule.oriented(scale_of) for rule in self.rules])
 
     def planned(self, fractions: tuple[float, ...]) -> Self:
         """Return the rule for a trial whose looks are planned."""
@@ -68,7 +68,7 @@ class Joined(Rule):
 
     def told(self, measured: Measured, word: str) -> str:
         """Return the rules in plain English, one after the other."""
-        each = f"; {word} ".join(f"({rule.words(measured)})" for rule in self.rules)
+        each = f"; {word} ".join(f"({rule.sentence(measured)})" for rule in self.rules)
         return f"{each}{self.when()}"
 
     def problems(self, n_looks: int, at_final: bool) -> list[Place]:

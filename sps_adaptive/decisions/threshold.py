@@ -8,9 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from sps_adaptive.arrays import above, below
-from sps_adaptive.contracts import Look, Scale
-from sps_adaptive.decisions.rule import Measured, Place, Rule
+from sps_adaptive.contracts import Look
+from sps_adaptive.decisions.rule import Measured, Place, Rule, ScaleOf
 from sps_adaptive.decisions.shape import Shape
+from sps_adaptive.part import Name
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -28,6 +29,9 @@ def only_against_first(judged: Bool[Array, "R A"], look: Look, first_only: bool)
 class Crossing(Rule):
     """A rule that compares a probability of each arm with a threshold."""
 
+    endpoint: Name | None = None
+    """The endpoint that the rule is about, for example one of safety; left out: the primary one, which is the first in
+    the file."""
     probability: Probability | Annotated[list[Probability], Field(min_length=1)] | Shape
     """The threshold: one number; one for each look and, where the rule speaks there, the final analysis; or a shape."""
 
@@ -59,7 +63,7 @@ class Crossing(Rule):
 
     def compared(self, look: Look) -> tuple[Float[Array, "R A"], Float[Array, " R"]]:
         """Return what the rule compares with what, for those who want to follow it."""
-        return self.better(look), self.at(look)
+        return self.better(look.on(self.endpoint)), self.at(look)
 
     def exceeds(self, look: Look) -> Bool[Array, "R A"]:
         """Return which arms judged are above the threshold."""
@@ -172,11 +176,11 @@ class Threshold(Crossing):
             return "P(best)"
         return super().compares(control if self.against == "control" else f"{self.against:g}")
 
-    def oriented(self, scale: Scale) -> Self:
+    def oriented(self, scale_of: ScaleOf) -> Self:
         """Return the rule with its fixed value turned so that larger is better."""
         if isinstance(self.against, str):
             return self
-        return self.model_copy(update={"against": float(scale.natural(np.array(self.against)))})
+        return self.model_copy(update={"against": float(scale_of(self.endpoint).natural(np.array(self.against)))})
 
     def better_than(self, measured: Measured) -> str:
         """Return in plain English what an arm is better than."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from pydantic import Field
 
 from sps_adaptive.contracts import DAYS_PER_MONTH
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
     from sps_adaptive.contracts import Array
 
-Course = float | dict[float, float]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+Course = Finite | dict[Finite, Finite]
 """One number for the whole trial, or numbers by month of enrolment: {0: 0.45, 18: 0.25}.
 
 Between the stated months the value changes linearly, before the first and after the last it stays.

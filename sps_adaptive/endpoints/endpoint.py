@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -86,18 +88,17 @@ class Endpoint(Part):
         pydantic.ValidationError
             If a value is not one.
         """
-        return {arm: _reader(type(self)).validate_python(value) for arm, value in stated.items()}
+        return {arm: _read(type(self), value) for arm, value in stated.items()}
 
     def unreadable(self, stated: Mapping[str, Any]) -> list[Place]:
         """Return what cannot be read as the true value of an arm, as (path, message, hint)."""
         found: list[Place] = []
         for arm, value in stated.items():
             try:
-                _reader(type(self)).validate_python(value)
+                _read(type(self), value)
             except ValidationError as error:
-                for each in error.errors():
-                    keys = tuple(key for key in each["loc"] if isinstance(value, dict | list) and _is_key(key, value))
-                    found.append(((arm, *keys), each["msg"], self.truth_hint()))
+                said = _of_course(value) if self.truth_type == Course else _of_fields(value, error)
+                found += [((arm, *path), message, self.truth_hint()) for path, message in said]
         return found
 
     def truth_hint(self) -> str:
@@ -105,7 +106,7 @@ class Endpoint(Part):
         return "give a number, or numbers by month of enrolment: {0: 0.45, 18: 0.25}"
 
     def truth_problems(self, truth: Mapping[str, Any]) -> list[Place]:
-        """Return what cannot be about a truth that could be read, as (path, message, hint)."""
+        """Return what cannot be about a truth that could be read, as (path, message, hint); arms may be missing."""
         return []
 
     def problems(self) -> list[Place]:
@@ -130,5 +131,57 @@ def _reader(kind: type[Endpoint]) -> TypeAdapter[Any]:
     return TypeAdapter(kind.truth_type)
 
 
-def _is_key(key: str | int, value: Any) -> bool:
-    return key in value if isinstance(value, dict) else isinstance(key, int)
+def _read(kind: type[Endpoint], value: Any) -> Any:
+    # As JSON and strict: the keys of a course become numbers, while true is no number and text neither.
+    plain = value.model_dump(exclude_none=True) if isinstance(value, Part) else value
+    return _reader(kind).validate_json(json.dumps(plain), strict=True)
+
+
+def _of_course(value: Any) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return why a value is not a number, or numbers by month, each with its path."""
+    if not isinstance(value, dict):
+        return [((), f"a number or a section with numbers by month is needed, got {_shown(value)}")]
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    for month, number in value.items():
+        try:
+            is_month = isfinite(float(month))
+        except ValueError:
+            is_month = False
+        if not is_month:
+            found.append(((month,), f"'{month}' is not a month"))
+        elif isinstance(number, bool) or not isinstance(number, int | float):
+            found.append(((month,), f"a number is needed, got {_shown(number)}"))
+    return found
+
+
+def _of_fields(value: Any, error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return what is wrong with a value in several words, each with its path."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    for each in error.errors(include_url=False):
+        path, here = list[str | int](), value
+        for key in each["loc"]:  # what leads to a place of the file; the rest names alternatives
+            if _leads_on(here, key):
+                path.append(key)
+                here = here[key]
+        last = each["loc"][-1] if each["loc"] else ""
+        if each["type"] == "missing":
+            message = f"'{last}' is missing"
+        elif each["type"] == "extra_forbidden":
+            message = f"'{last}' does not belong here"
+        else:
+            message = f"{each['msg'].removeprefix('Value error, ')}, got {_shown(here)}"
+        if (tuple(path), message) not in found:
+            found.append((tuple(path), message))
+    return found
+
+
+def _leads_on(here: Any, key: str | int) -> bool:
+    return (
+        key in here if isinstance(here, dict) else isinstance(here, list) and isinstance(key, int) and key < len(here)
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "a list" if isinstance(value, list) else "a section"
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from sps_adaptive.contracts import Posterior
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
     from sps_adaptive.contracts import Array, ProportionPosterior
+
+
+def failures(posterior: Posterior) -> Bool[Array, " R"]:
+    """Return in which replicates a fit did not converge."""
+    told = getattr(posterior, "failed", None)
+    return np.zeros(len(posterior.mean()), bool) if told is None else told()
 
 
 class Remembered:
@@ -41,6 +49,10 @@ class Remembered:
     def counts(self) -> tuple[Int[Array, "R A"], Int[Array, "R A"]]:
         """Return known outcomes and responders of each arm, where the posterior is one of proportions."""
         return cast("ProportionPosterior", self._posterior).counts()
+
+    def failed(self) -> Bool[Array, " R"]:
+        """Return in which replicates the fit did not converge; nowhere, where the analysis is closed."""
+        return failures(self._posterior)
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the posterior mean of each arm."""

@@ -86,6 +86,7 @@ def names_of(scenario: Scenario, truth: str) -> dict[str, tuple[str, ...]]:
         "outcome": OUTCOMES,
         "stop_reason": STOP_REASONS,
         "arm": arms,
+        "endpoint": tuple(scenario.endpoints)[1:],
         "selected_arm": ("none", *arms),
     }
 

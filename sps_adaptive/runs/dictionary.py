@@ -9,11 +9,14 @@ _ABOUT = {
     "trials": "One row for each simulated trial.",
     "looks": "One row for each look that took place, and one for the final analysis, of each trial.",
     "arms": "One row for each arm at each of these looks.",
+    "secondaries": "One row for each arm and each endpoint beside the primary one, at the final analysis; only where "
+    "there are several endpoints.",
 }
 
 _HEAD = f"""# The tables of this run
 
-Each folder `trials`, `looks` and `arms` is one table, in one Parquet file for each truth and {BLOCK_SIZE} replicates:
+Each folder (`trials`, `looks`, `arms`, `secondaries`) is one table, in one Parquet file for each truth
+and {BLOCK_SIZE} replicates:
 
 ```python
 import pandas as pd

@@ -24,7 +24,7 @@ from sps_adaptive.runs.files import write
 from sps_adaptive.runs.store import CHARACTERISTICS, RunStore
 from sps_adaptive.runs.work import Sums, Work, compute, sums_from_bytes, sums_to_bytes
 from sps_adaptive.scenario import BLOCK_SIZE, Scenario
-from sps_adaptive.tables import DICTIONARY
+from sps_adaptive.tables import ALWAYS, DICTIONARY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +74,15 @@ class Results:
         """One row for each arm at each look of each trial."""
         return self._frame("arms")
 
+    @property
+    def secondaries(self) -> pd.DataFrame:
+        """One row for each arm and each endpoint beside the primary one, at the final analysis."""
+        import pandas as pd
+
+        if len(self.scenario.endpoints) == 1:
+            return pd.DataFrame(columns=[column.name for column in DICTIONARY["secondaries"]])
+        return self._frame("secondaries")
+
     @cached_property
     def characteristics(self) -> pd.DataFrame:
         """The operating characteristics, with their Monte Carlo errors."""
@@ -122,6 +131,7 @@ class Results:
             return {
                 table: from_arrow(table, from_bytes(self._read(table, unit)), self.scenario, unit.truth)
                 for table in DICTIONARY
+                if table in ALWAYS or len(self.scenario.endpoints) > 1
             }
 
         return self._sound(unit, read)

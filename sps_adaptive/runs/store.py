@@ -14,8 +14,8 @@ from sps_adaptive.runs.files import delete, entries, has_footer, is_temporary, t
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-TABLES = ("arms", "looks", "sums", "trials")
-"""The folders of a run, in the order in which the parts of a block are written."""
+TABLES = ("arms", "looks", "secondaries", "sums", "trials")
+"""The folders of a run, in the order in which the parts of a block are written; `secondaries` is not always there."""
 
 MANIFEST, SCENARIO = "manifest.json", "scenario.yaml"
 
@@ -108,7 +108,7 @@ class RunStore(NamedTuple):
         name = part_name(stem, block)
         needed = sum(map(len, parts.values())) * (1 + still_to_come)
         try:
-            for table in TABLES:
+            for table in (table for table in TABLES if table in parts):
                 write(self.folder / table / name, parts[table], needed=needed)
         except BaseException:
             self.remove_block(stem, block)

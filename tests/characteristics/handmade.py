@@ -91,6 +91,7 @@ def _random_design(rng: np.random.Generator, design: int, replicates: int, first
             "duration_months": decision + rng.uniform(0, 6, replicates),
             "selected_arm": selected,
             "total": total.sum(axis=1),
+            "failed_fits": np.zeros(replicates, int),
             "covariate_imbalance": np.full(replicates, np.nan),
         },
         "looks": {

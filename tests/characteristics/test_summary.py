@@ -102,6 +102,7 @@ def four_trials():
         "duration_months": np.array([24.0, 36.0, 40.0, 44.0]),
         "selected_arm": np.array([2, 0, 2, 0]),
         "total": np.array([7.0, 7.0, 20.0, 12.0]),
+        "failed_fits": np.zeros(4, int),
         "covariate_imbalance": np.array([0.5, 0.2, np.nan, 0.2]),
     }
     return {"trials": trials, "looks": looks, "arms": arms}

@@ -62,7 +62,7 @@ def test_it_speaks_at_the_final_analysis_if_all_do():
 
 def test_what_is_turned_for_the_endpoint_or_the_benchmark_is_turned_inside():
     rule = both(efficacy([0.99, 0.98, 0.97, 0.95], from_look=2), both(efficacy(0.9, against=0.3), efficacy(0.8, 0.1)))
-    turned = rule.oriented(Binary(kind="binary", better="lower", assessed_at_month=1))
+    turned = rule.oriented(lambda _: Binary(kind="binary", better="lower", assessed_at_month=1).scale("probability"))
     (first, second, third) = [leaf for _, leaf in turned.leaves()]
     assert second.against == pytest.approx(0.7) and first == rule.rules[0] and third == rule.rules[1].rules[1]
     last = [leaf for _, leaf in rule.for_final().leaves()]

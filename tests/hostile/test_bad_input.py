@@ -376,7 +376,7 @@ ONE_MISTAKE = {
         "ivig: 0.60",
         "ivig: high",
         "high",
-        "response.ivig: a number or a section with numbers by month",
+        "response.ivig: a number, a section with numbers by month, a list of numbers or a section with keys is needed",
         "",
     ),
     "true value in a list": (IVIG, "ivig: 0.60", "ivig: [1]", "[1]", "with numbers by month is needed, got a list", ""),

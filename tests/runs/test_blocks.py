@@ -18,7 +18,7 @@ from sps_adaptive.runs.blocks import (
     units_needed,
 )
 from sps_adaptive.scenario import BLOCK_SIZE
-from sps_adaptive.tables import DICTIONARY
+from sps_adaptive.tables import ALWAYS, DICTIONARY
 from tests.runs.fakes import a_scenario, fake_block
 
 SCENARIO = a_scenario()
@@ -26,7 +26,7 @@ BLOCK = fake_block(SCENARIO, "it works", 3)
 NAMES = names_of(SCENARIO, "it works")
 
 
-@pytest.mark.parametrize("table", DICTIONARY)
+@pytest.mark.parametrize("table", ALWAYS)
 def test_what_is_written_is_read_again(table):
     part = from_bytes(to_bytes(to_arrow(table, BLOCK[table], NAMES)))
     columns = from_arrow(table, part, SCENARIO, "it works")
@@ -35,7 +35,7 @@ def test_what_is_written_is_read_again(table):
         np.testing.assert_array_equal(columns[name], values, strict=False)
 
 
-@pytest.mark.parametrize("table", DICTIONARY)
+@pytest.mark.parametrize("table", ALWAYS)
 def test_types_are_those_of_the_data_dictionary_and_categories_have_names(table):
     frame = to_arrow(table, BLOCK[table], NAMES).to_pandas()
     assert {column.name: column.dtype for column in DICTIONARY[table]} == frame.dtypes.astype(str).to_dict()

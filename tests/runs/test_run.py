@@ -14,9 +14,8 @@ import pytest
 import sps_adaptive
 from sps_adaptive.errors import DesignError, SimulationError, StoreError, UsageError
 from sps_adaptive.runs.run import default_folder, open_run, simulate
-from sps_adaptive.runs.store import TABLES
 from sps_adaptive.scenario import BLOCK_SIZE, ENGINE
-from sps_adaptive.tables import DICTIONARY
+from sps_adaptive.tables import ALWAYS, DICTIONARY
 from tests.runs.fakes import (
     FAKE,
     TEXT,
@@ -55,14 +54,14 @@ def finished(tmp_path_factory):
 def test_the_folder_of_a_run(finished):
     parts = {name for name in names(finished) if name.endswith(".parquet")}
     assert names(finished) - parts == {"manifest.json", "scenario.yaml", "DICTIONARY.md"}
-    for table in TABLES:
+    for table in (*ALWAYS, "sums"):
         of_table = sorted(name for name in parts if name.startswith(table))
         assert len(of_table) == 4
         assert re.fullmatch(rf"{table}/it-works-[0-9a-f]{{8}}-000000\.parquet", of_table[0])
     assert (finished / "scenario.yaml").read_text() == TEXT
 
 
-@pytest.mark.parametrize("table", DICTIONARY)
+@pytest.mark.parametrize("table", ALWAYS)
 def test_pandas_reads_a_table_in_one_line(finished, table):
     frame = pd.read_parquet(finished / table)
     assert list(frame) == [column.name for column in DICTIONARY[table]]
@@ -102,7 +101,7 @@ def test_the_data_dictionary_lies_beside_the_tables(finished):
         ]
 
 
-@pytest.mark.parametrize("table", DICTIONARY)
+@pytest.mark.parametrize("table", ALWAYS)
 def test_tables_are_sorted_by_truth_design_replicate_look_and_arm(finished, table):
     frame = getattr(open_run(finished, work=FAKE), table)
     assert list(frame["truth"].unique()) == ["null", "it works"]
@@ -161,7 +160,7 @@ def test_more_replicates_only_add(tmp_path):
     many = run(SCENARIO, replicates=4500, output=folder)
     assert (few.new_blocks, many.new_blocks) == (2, 4)
     assert before == {name: (folder / name).stat().st_mtime_ns for name in before}
-    for table in DICTIONARY:
+    for table in ALWAYS:
         frame = getattr(many, table)
         assert frame["replicate"].max() == 4499
         earlier = frame[frame["replicate"] < 1500].reset_index(drop=True)
