@@ -39,6 +39,9 @@ class OrdinalTruth(Part):
     @model_validator(mode="before")
     @classmethod
     def _from_list(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("drift"), dict):  # months are text in JSON
+            months = [(_number(month), odds) for month, odds in value["drift"].items()]
+            return value | {"drift": dict(months)}
         return {"probabilities": value} if isinstance(value, list | tuple) else value
 
     @model_validator(mode="after")
@@ -256,6 +259,13 @@ class Ordinal(Assessed):
         plain = not added.any()
         at_most = np.minimum(np.array(base), 1.0).T
         return [each[None, None] if plain else np.asarray(expit(logit(each) - added)) for each in at_most]
+
+
+def _number(text: Any) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _example(categories: int) -> list[float]:

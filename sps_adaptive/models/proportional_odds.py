@@ -28,11 +28,14 @@ class ProportionalOdds(Controlled):
 
     with Y from the worst category to the best, so that :math:`e^{\theta_a}` is the odds ratio for better outcomes
     against the control (McCullagh 1980), and :math:`\bar\theta` the mean over all arms. The cutpoints c follow from the
-    probabilities :math:`\pi` of the categories in the middle of the arms, which have a Dirichlet prior with the same
-    `concentration` for each category. It is proper whatever categories stay empty, and as it stands in the middle it
-    does not favour an arm over another; nor does the control differ from the other arms but in its name. Posterior
-    probabilities come from Laplace's method, applied anew at every value of the contrast (Tierney and Kadane 1986), in
-    the coordinates :math:`\log(\pi_k / \pi_1)`, in which the Dirichlet density gains the factor
+    probabilities of the categories in the middle of the arms, :math:`\pi \sim \mathrm{Dirichlet}(w/C, \ldots, w/C)`
+    with w the prior's worth in patients: proper whatever categories stay empty. It is about the middle because a prior
+    of the control alone would pull the control, and not the others, towards categories of equal size: with 12 patients
+    on each of two equal arms, six in ten of them in the best of seven categories, and a worth of 7, the experimental
+    arm was found better with a probability above 0.975 in 17% of 3000 trials, and in 2% with the prior in the middle.
+
+    Posterior probabilities come from Laplace's method, applied anew at every value of the contrast (Tierney and Kadane
+    1986), in the coordinates :math:`\log(\pi_k / \pi_1)`, in which the Dirichlet density gains the factor
     :math:`\prod_k \pi_k`.
 
     Use it for a stiffness index or the Rankin scale. With two categories it is logistic regression; without covariates
@@ -48,9 +51,9 @@ class ProportionalOdds(Controlled):
     effect_sd: Annotated[float, Field(gt=0, le=100)] = 2.5
     """Prior standard deviation s of each arm's log odds ratio against the control. With 2.5, odds ratios between 1/130
     and 130 have 95%; 1 is sceptical of ratios above 7."""
-    concentration: Annotated[float, Field(ge=0.1, le=100)] = 1.0
-    """Dirichlet concentration of each category: how many patients the prior adds to it. 1 is uniform over all
-    distributions."""
+    prior_patients: Annotated[float, Field(ge=0.1, le=1000)] = 1.0
+    """How many patients the prior of the categories in the middle of the arms is worth, spread evenly over them: for
+    two categories 1 is Jeffreys' prior. More pulls towards categories of equal size, which makes verdicts cautious."""
     covariates: tuple[Name, ...] = ()
     """What the analysis adjusts for: covariates of the population. Odds ratios are then those of the average patient."""
     covariate_sd: Annotated[float, Field(gt=0, le=100)] = 2.5
@@ -64,23 +67,31 @@ class ProportionalOdds(Controlled):
         others = [arm for arm in range(len(setting.arms)) if arm != setting.control]
         picks = (np.arange(len(setting.arms))[:, None] == others).astype(float)
         return BoundProportionalOdds(
-            Categories.of(setting), picks, self.effect_sd, self.concentration, adjusted, self.covariate_sd
+            Categories.of(setting), picks, self.effect_sd, self.prior_patients, adjusted, self.covariate_sd
         )  # fmt: skip
 
     def prior_predictive(
         self, setting: AnalysisSetting, n: int, generator: np.random.Generator
-    ) -> Float[Array, "n A"]:
+    ) -> Float[Array, "n A"] | None:
         """Return scores of a new average patient on each arm, as the prior expects them."""
         categories = Categories.of(setting)
         effect = generator.normal(0, self.effect_sd, (n, len(setting.arms)))
         effect[:, setting.control] = 0.0
         effect -= effect.mean(axis=1, keepdims=True)
-        middle = generator.dirichlet([self.concentration] * categories.number, n)
+        middle = generator.dirichlet([self.prior_patients / categories.number] * categories.number, n)
         above = middle[:, ::-1].cumsum(axis=1)[:, ::-1]
         times = np.exp(effect)[:, :, None]
         upper = above[:, None] * times / (1 - above[:, None] + above[:, None] * times)
         share = upper - np.concatenate([upper[..., 1:], np.zeros_like(upper[..., :1])], axis=2)
         return categories.drawn(share, generator)
+
+    def prior_means(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return draws of each arm's log odds ratio against the control."""
+        drawn = generator.normal(0, self.effect_sd, (n, len(setting.arms)))
+        drawn[:, setting.control] = 0.0
+        return drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +102,7 @@ class BoundProportionalOdds:
     picks: Float[Array, "A Q"]
     """The log odds ratio of each arm as one of the parameters; 0 for the control."""
     effect_sd: float
-    concentration: float
+    prior_patients: float
     adjusted: Callable[[Snapshot], Float[Array, "R N X"]] | None
     covariate_sd: float
 
@@ -112,7 +123,7 @@ class BoundProportionalOdds:
             cells *= known[..., None]
             extra = patients.shape[2]
         precision = np.repeat([self.effect_sd**-2.0, self.covariate_sd**-2.0], [self.picks.shape[1], extra])
-        density = CumulativeDensity(np.ascontiguousarray(design), cells, self.concentration, precision)
+        density = CumulativeDensity(np.ascontiguousarray(design), cells, self.prior_patients / cells.shape[2], precision)
         arms = np.zeros((len(self.picks), density.n_parameters))
         arms[:, self.categories.number - 1 :][:, : self.picks.shape[1]] = self.picks
         return MarginalPosterior(density, arms, patient_sd(counts), snapshot.arm_known)

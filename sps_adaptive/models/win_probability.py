@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
@@ -12,7 +13,6 @@ from sps_adaptive.models.categories import Categories
 from sps_adaptive.models.controls import Controlled
 
 if TYPE_CHECKING:
-    import numpy as np
     from jaxtyping import Float
 
     from sps_adaptive.contracts import Array
@@ -54,11 +54,25 @@ class WinProbability(Controlled):
 
     def prior_predictive(
         self, setting: AnalysisSetting, n: int, generator: np.random.Generator
-    ) -> Float[Array, "n A"]:
+    ) -> Float[Array, "n A"] | None:
         """Return scores of a new patient on each arm, as the prior expects them."""
         categories = Categories.of(setting)
-        concentration = [self.prior_patients / categories.number] * categories.number
-        return categories.drawn(generator.dirichlet(concentration, (n, len(setting.arms))), generator)
+        return categories.drawn(self._prior_shares(categories.number, len(setting.arms), n, generator), generator)
+
+    def prior_means(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return draws of each arm's win probability."""
+        share = self._prior_shares(Categories.of(setting).number, len(setting.arms), n, generator)
+        control = share[:, setting.control]
+        drawn = (share * (control.cumsum(axis=1) - control / 2)[:, None]).sum(axis=2)
+        drawn[:, setting.control] = 0.5
+        return np.asarray(drawn)
+
+    def _prior_shares(
+        self, categories: int, arms: int, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A C"]:
+        return generator.dirichlet([self.prior_patients / categories] * categories, (n, arms))
 
 
 @dataclass(frozen=True)

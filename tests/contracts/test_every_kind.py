@@ -20,7 +20,7 @@ from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import AnalysisSetting, Outcome, Potential, Snapshot, Stop
 from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive
-from sps_adaptive.endpoints import EndpointKind
+from sps_adaptive.endpoints import EndpointKind, Ordinal
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.population import AccrualKind, DropoutKind
 from sps_adaptive.realisation import RealisationKind
@@ -84,6 +84,10 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE, "outcome": "change_from_baseline"},
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE},
     ],
+    ("endpoints", "ordinal"): [
+        {"better": "higher", "assessed_at_month": 6, "labels": ["none", "mild", "severe"]},
+        {"better": "lower", "assessed_at_month": 6, "lowest": 1, "highest": 7, "window_months": 0.5},
+    ],
     ("analysis", "beta_binomial"): [
         {},
         {"prior": {"alpha": 0.5, "beta": 0.5}},
@@ -96,6 +100,8 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ]
     + [{"variance": "plug_in", "sd": 1.2}],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
+    ("analysis", "proportional_odds"): [{}, {"effect_sd": 1, "prior_patients": 7}],
+    ("analysis", "win_probability"): [{}, {"prior_patients": 4}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "calendar"): [{"first_month": 6, "every_months": 6, "last_month": 18}, {"at_months": [5, 20]}],
@@ -365,10 +371,20 @@ TRUTHS = [
 ]
 
 
+def truth_for(part: Any, truth: dict[str, Any]) -> dict[str, Any]:
+    """A truth of numbers, or what an endpoint that takes no numbers makes of it: here the control's mean is the same."""
+    if part.kind != "ordinal":
+        return truth
+    even = [1 / part.categories] * part.categories
+    changing = {"drift": truth["a"]} if isinstance(truth["a"], dict) else {}
+    ratios = {"a": {"odds_ratio": 2.1}, "c": {"odds_ratio": 0.6, "drift": 0.2}}
+    return part.read({"b": {"probabilities": even} | changing} | ratios)
+
+
 @pytest.mark.parametrize("truth", TRUTHS, ids=["constant", "changing"])
 @examples("endpoints")
 def test_endpoint(part, truth):
-    cohort = the_cohort()
+    cohort, truth = the_cohort(), truth_for(part, truth)
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
     assert potential.value.shape == (R, N, A, 1)
@@ -389,7 +405,8 @@ def test_endpoint(part, truth):
     means = holds(part.true_values, cohort, ARMS, truth, part.scales()[0])
     assert means.shape == (A,)
     np.testing.assert_array_equal(part.true_values(cohort, arms, truth, part.scales()[0]), means[PERMUTATION])
-    assert means[1] == pytest.approx(part.natural(np.array(0.6)))
+    if part.kind != "ordinal":
+        assert means[1] == pytest.approx(part.natural(np.array(0.6)))
     x = np.array([[0.1, 0.9]])
     holds(part.natural, x)
     holds(part.natural_difference, x)
@@ -399,20 +416,38 @@ def test_endpoint(part, truth):
 # --------------------------------------------------------------------------------------------- analysis
 
 
-def a_snapshot(yes_or_no: bool, day: float = 500.0) -> Snapshot:
-    """Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
+def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
+    """What a model may know. Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
     rng = np.random.default_rng(6)
     cohort = the_cohort()
     arm = rng.integers(0, A, (R, N))
     arm[1] = rng.integers(0, A - 1, N)
     u = rng.random((R, N, 1))
-    value = u < 0.4 if yes_or_no else rng.normal(0.3, 1.1, (R, N, 1))
+    value = outcomes_for(part, u, rng)
     known_at = cohort.enrolled_at + 180
     known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
     days = np.full(R, day)
     days[0] = -np.inf
     return cut(days, cohort, arm, Outcome(value, known_at), A)
 
+
+def outcomes_for(part: Any, u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Oriented outcomes that a model takes, [R, N, V]."""
+    if "binary" in part.takes:
+        return u < 0.4
+    if "ordinal" in part.takes:
+        return np.floor(4 * u)
+    return rng.normal(0.3, 1.1, (R, N, 1))
+
+
+def setting_for(part: Any, arms: tuple[str, ...] = ARMS, control: int = 0) -> AnalysisSetting:
+    """The trial in which a model is asked."""
+    endpoint = Ordinal(kind="ordinal", better="higher", assessed_at_month=6, lowest=0, highest=3)
+    return AnalysisSetting(arms, control=control, endpoint=endpoint if "ordinal" in part.takes else None)
+
+
+COMPARING = ("proportional_odds", "win_probability")
+"""Models of what sets an arm apart from the control, whose own value is known."""
 
 AMONG = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
 
@@ -444,9 +479,9 @@ def success(posterior: Any, replicates: slice = slice(None)) -> dict[str, np.nda
 
 @examples("analysis")
 def test_analysis_model(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     assert snapshot.n_known[0] == 0 and snapshot.arm_known[1, 2] == 0 and (snapshot.n_pending[1:] > 0).all()
-    model = part.bind(AnalysisSetting(ARMS))
+    model = part.bind(setting_for(part))
     found = holds(lambda given: answers(model.fit(given)), snapshot)
     for name, shape in {
         "mean": (R, A),
@@ -460,7 +495,8 @@ def test_analysis_model(part):
     }.items():
         assert found[name].shape == shape and found[name].dtype == np.float64, name
         assert np.isfinite(found[name]).all(), name
-    assert (found["interval"][..., 0] < found["interval"][..., 1]).all()
+    sure = np.arange(A) == (0 if part.kind in COMPARING else -1)
+    assert ((found["interval"][..., 0] < found["interval"][..., 1]) | sure).all()
     np.testing.assert_allclose(found["best"].sum(axis=1), 1, atol=1e-9)
     assert (found["best"][~AMONG] == 0).all() and (found["best"] >= 0).all()
     for name in ("better", "better by", "not worse by"):
@@ -475,8 +511,8 @@ def test_analysis_model(part):
 
 @examples("analysis")
 def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(AnalysisSetting(ARMS))
+    snapshot = a_snapshot(part)
+    model = part.bind(setting_for(part))
     whole = answers(model.fit(snapshot))
     for piece in PIECES:
         some = answers(model.fit(split(snapshot, piece)), AMONG[piece])
@@ -487,7 +523,7 @@ def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
 @examples("analysis")
 def test_analysis_model_with_the_arms_in_another_order(part):
     """What is 2 in the new order was PERMUTATION[2] in the old."""
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     new_of_old = np.argsort(PERMUTATION)
     turned = snapshot._replace(
         arm=np.where(snapshot.arm >= 0, new_of_old[snapshot.arm], -1),
@@ -496,8 +532,8 @@ def test_analysis_model_with_the_arms_in_another_order(part):
         arm_total=snapshot.arm_total[:, PERMUTATION],
     )
     one, other = (
-        part.bind(AnalysisSetting(ARMS)).fit(snapshot),
-        part.bind(AnalysisSetting(tuple(ARMS[a] for a in PERMUTATION), True)).fit(turned),
+        part.bind(setting_for(part)).fit(snapshot),
+        part.bind(setting_for(part, tuple(ARMS[a] for a in PERMUTATION), int(new_of_old[0]))).fit(turned),
     )
     np.testing.assert_allclose(other.mean(), one.mean()[:, PERMUTATION], atol=1e-12)
     np.testing.assert_allclose(other.prob_best(AMONG[:, PERMUTATION]), one.prob_best(AMONG)[:, PERMUTATION], atol=1e-7)
@@ -509,8 +545,8 @@ def test_analysis_model_with_the_arms_in_another_order(part):
 @examples("analysis")
 def test_analysis_model_sees_nothing_but_what_is_known(part):
     """Values that are not known may be anything, and so may the covariates of those who are not enrolled."""
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(AnalysisSetting(ARMS))
+    snapshot = a_snapshot(part)
+    model = part.bind(setting_for(part))
     noise = np.where(snapshot.known, snapshot.value, 1e6)
     covariates = np.where((snapshot.arm >= 0)[..., None], snapshot.covariates, 1e6)
     disturbed = snapshot._replace(value=noise, covariates=covariates)
@@ -524,8 +560,8 @@ PREDICTING = [kind for kind in examples("analysis").args[1] if getattr(kind.valu
 
 @pytest.mark.parametrize("part", PREDICTING)
 def test_analysis_model_predicts_success(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(AnalysisSetting(ARMS))
+    snapshot = a_snapshot(part)
+    model = part.bind(setting_for(part))
     found = holds(lambda given: success(model.fit(given)), snapshot)
     for name, value in found.items():
         assert value.shape == (R, A) and value.dtype == np.float64, name
