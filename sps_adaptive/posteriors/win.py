@@ -21,6 +21,7 @@ import numpy as np
 
 from sps_adaptive.kernels import compiled
 from sps_adaptive.posteriors.approximate import success
+from sps_adaptive.posteriors.beta_tables import beta_cdf
 from sps_adaptive.posteriors.draws import sobol
 
 if TYPE_CHECKING:
@@ -212,14 +213,12 @@ class WinPosterior:
         return above
 
     def _above_on(self, parts: Parts, arm: int, value: Float[Array, "..."]) -> Float[Array, "R S"]:
-        from scipy.special import betainc
-
-        categories = np.arange(self.counts.shape[2])
-        upper = (self.shapes[:, arm] * (categories >= self.divide[:, arm, None])).sum(axis=1)[:, None]
-        lower = (self.shapes[:, arm] * (categories < self.divide[:, arm, None])).sum(axis=1)[:, None]
+        is_better = np.arange(self.counts.shape[2]) >= self.divide[:, arm, None]
+        better = np.where(is_better, self.shapes[:, arm], 0.0).sum(axis=1)
+        worse = np.where(is_better, 0.0, self.shapes[:, arm]).sum(axis=1)
         width = np.maximum(parts.better[:, arm] - parts.worse[:, arm], 1e-300)
-        needed = np.clip((value - parts.worse[:, arm]) / width, 0.0, 1.0)
-        return np.asarray(betainc(lower, upper, 1 - needed))
+        enough = np.clip((value - parts.worse[:, arm]) / width, 0.0, 1.0)
+        return beta_cdf(worse, better, 1 - enough)
 
 
 def placements(share: Float[Array, "R C"]) -> Float[Array, "R C"]:
