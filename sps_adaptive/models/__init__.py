@@ -10,6 +10,8 @@ from sps_adaptive.models.normal import Normal
 from sps_adaptive.models.proportional_odds import ProportionalOdds
 from sps_adaptive.models.win_probability import WinProbability
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | ProportionalOdds | WinProbability, Field(discriminator="kind")]
+AnalysisKind = Annotated[
+    BetaBinomial | Normal | Ancova | ProportionalOdds | WinProbability, Field(discriminator="kind")
+]
 
 __all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Normal", "ProportionalOdds", "WinProbability"]

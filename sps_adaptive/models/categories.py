@@ -28,7 +28,7 @@ class Categories(NamedTuple):
         worst = scores[0] if setting.higher_is_better else -scores[-1]
         return cls(len(scores), float(worst), tuple(scores if setting.higher_is_better else scores[::-1]))
 
-    def index(self, snapshot: Snapshot) -> Int[Array, "R N"]:
+    def place(self, snapshot: Snapshot) -> Int[Array, "R N"]:
         """Return the category of each patient's last outcome; 0 where it is not known."""
         value = np.where(snapshot.known[..., -1], snapshot.value[..., -1], self.lowest)
         return np.rint(value - self.lowest).astype(np.int64)
@@ -37,7 +37,7 @@ class Categories(NamedTuple):
         """Return the patients of each arm in each category, of those whose outcome is known."""
         replicates, arms = snapshot.arm_known.shape
         known = snapshot.known[..., -1] & (snapshot.arm >= 0)
-        cell = (np.arange(replicates)[:, None] * arms + snapshot.arm) * self.number + self.index(snapshot)
+        cell = (np.arange(replicates)[:, None] * arms + snapshot.arm) * self.number + self.place(snapshot)
         total = np.bincount(cell[known], minlength=replicates * arms * self.number)
         return total.reshape(replicates, arms, self.number)
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
 from sps_adaptive.models.categories import Categories
 from sps_adaptive.models.controls import Controlled
+from sps_adaptive.models.covariates import CoefficientPrior, columns, covariate_problems
 from sps_adaptive.part import Name
 
 if TYPE_CHECKING:
@@ -55,19 +56,22 @@ class ProportionalOdds(Controlled):
     """How many patients the prior of the categories in the middle of the arms is worth, spread evenly over them: for
     two categories 1 is Jeffreys' prior. More pulls towards categories of equal size, which makes verdicts cautious."""
     covariates: tuple[Name, ...] = ()
-    """What the analysis adjusts for: covariates of the population. Odds ratios are then those of the average patient."""
-    covariate_sd: Annotated[float, Field(gt=0, le=100)] = 2.5
-    """Prior standard deviation t of each covariate's coefficient."""
+    """What the analysis adjusts for: covariates of the population. Odds ratios are then those of the average
+    patient."""
+    coefficients: CoefficientPrior = CoefficientPrior()
+    """The prior of each covariate's coefficient, a log odds ratio; its standard deviation is t."""
+
+    def problems(self, setting: AnalysisSetting) -> list[tuple[tuple[str | int, ...], str, str]]:
+        """Return what cannot be about the covariates."""
+        return covariate_problems(setting, self.covariates)
 
     def bind(self, setting: AnalysisSetting) -> AnalysisModel:
         """Return the model for these arms, oriented: larger is better."""
-        from sps_adaptive.models.covariates import columns
-
         adjusted = columns(setting, self.covariates) if self.covariates else None
         others = [arm for arm in range(len(setting.arms)) if arm != setting.control]
         picks = (np.arange(len(setting.arms))[:, None] == others).astype(float)
         return BoundProportionalOdds(
-            Categories.of(setting), picks, self.effect_sd, self.prior_patients, adjusted, self.covariate_sd
+            Categories.of(setting), picks, self.effect_sd, self.prior_patients, adjusted, self.coefficients.sd
         )  # fmt: skip
 
     def prior_predictive(
@@ -104,7 +108,7 @@ class BoundProportionalOdds:
     effect_sd: float
     prior_patients: float
     adjusted: Callable[[Snapshot], Float[Array, "R N X"]] | None
-    covariate_sd: float
+    coefficient_sd: float
 
     def fit(self, snapshot: Snapshot) -> Posterior:
         """Return the posterior given the outcomes of the last visit that are known."""
@@ -119,11 +123,13 @@ class BoundProportionalOdds:
             known = snapshot.known[..., -1] & (snapshot.arm >= 0)
             patients = np.where(known[..., None], self.adjusted(snapshot), 0.0)
             design = np.concatenate([centred[snapshot.arm], patients], axis=2)
-            cells = (self.categories.index(snapshot)[..., None] == np.arange(self.categories.number)).astype(float)
+            cells = (self.categories.place(snapshot)[..., None] == np.arange(self.categories.number)).astype(float)
             cells *= known[..., None]
             extra = patients.shape[2]
-        precision = np.repeat([self.effect_sd**-2.0, self.covariate_sd**-2.0], [self.picks.shape[1], extra])
-        density = CumulativeDensity(np.ascontiguousarray(design), cells, self.prior_patients / cells.shape[2], precision)
+        precision = np.repeat([self.effect_sd**-2.0, self.coefficient_sd**-2.0], [self.picks.shape[1], extra])
+        density = CumulativeDensity(
+            np.ascontiguousarray(design), cells, self.prior_patients / cells.shape[2], precision
+        )
         arms = np.zeros((len(self.picks), density.n_parameters))
         arms[:, self.categories.number - 1 :][:, : self.picks.shape[1]] = self.picks
         return MarginalPosterior(density, arms, patient_sd(counts), snapshot.arm_known)

@@ -30,6 +30,10 @@ FAR = 300.0
 """Linear predictors are taken to lie within this distance of 0, where exponentials are finite."""
 
 
+MOST_STEPS, SHORTEST = 200, 1e-9
+"""Newton steps to the limit of a fit, at most, and the share of a step below which none leads further up."""
+
+
 @dataclass(frozen=True, eq=False)
 class CumulativeDensity:
     r"""Log posterior densities of R proportional-odds models, in :math:`(z_1 .. z_{C-1}, \beta)`.
@@ -151,8 +155,8 @@ def fill_density(
                     mine = n * q[k + 1]
                     gradient[m, k] -= mine
                     hessian[m, k, k] -= mine
-                    for l in range(k + 1):
-                        hessian[m, k, l] += mine * q[l + 1]
+                    for h in range(k + 1):
+                        hessian[m, k, h] += mine * q[h + 1]
             for i in range(effects):
                 x = design[d, g, i]
                 gradient[m, free + i] += slope * x
@@ -165,11 +169,11 @@ def fill_density(
             mine = cumulants * weight[k + 1] / total
             gradient[m, k] += mine
             hessian[m, k, k] += mine
-            for l in range(k + 1):
-                hessian[m, k, l] -= mine * weight[l + 1] / total
+            for h in range(k + 1):
+                hessian[m, k, h] -= mine * weight[h + 1] / total
         for k in range(free + effects):
-            for l in range(k):
-                hessian[m, l, k] = hessian[m, k, l]
+            for h in range(k):
+                hessian[m, h, k] = hessian[m, k, h]
 
 
 def log_odds_ratios(share: Float[Array, "A C"], control: int) -> Float[Array, " A"]:
@@ -190,18 +194,16 @@ def log_odds_ratios(share: Float[Array, "A C"], control: int) -> Float[Array, " 
     start[0, : seen.shape[1] - 1] = np.log(seen.mean(axis=0)[1:] / seen.mean(axis=0)[0])
     at, row = start, np.zeros(1, np.int64)
     value, gradient, hessian = density.evaluate(at, row)
-    for _ in range(200):
+    for _ in range(MOST_STEPS):
         size, axes = np.linalg.eigh(hessian[0])
         step = axes @ ((axes.T @ gradient[0]) / np.maximum(np.abs(size), 1e-12))
+        step *= min(1.0, 10 / max(np.abs(step).max(), 1e-12))
         length = 1.0
-        while length > 1e-9:
-            tried = density.evaluate(at + length * step, row)
-            if tried[0][0] >= value[0]:
-                break
+        while density.evaluate(at + length * step, row)[0][0] < value[0] and length > SHORTEST:
             length /= 2
-        if length <= 1e-9 or np.abs(step).max() < 1e-13:
+        if length <= SHORTEST or np.abs(step).max() < 1e-13:
             break
         at = at + length * step
-        value, gradient, hessian = tried
+        value, gradient, hessian = density.evaluate(at, row)
     answer[others] = at[0, seen.shape[1] - 1 :]
     return answer

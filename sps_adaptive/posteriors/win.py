@@ -100,7 +100,7 @@ class WinPosterior:
         return np.sqrt(np.maximum(variance, 0.0))
 
     def outcome_sd(self) -> Float[Array, "R A"]:
-        """Return the standard deviation, on each arm, of what a patient's score is worth: P(win) against the control."""
+        """Return the standard deviation on each arm of what a score is worth: its P(win) against the control."""
         share = self.shapes / self.shapes.sum(axis=2, keepdims=True)
         worth = placements(share[:, self.control])[:, None]
         mean = (share * worth).sum(axis=2, keepdims=True)
@@ -208,7 +208,7 @@ class WinPosterior:
         above = np.zeros(parts.win.shape)
         for arm in range(above.shape[1]):
             if arm != self.control:
-                against = value if value.ndim == 0 else value[:, 0]
+                against = value[:, 0] if value.ndim else value
                 above[:, arm] = self._above_on(parts, arm, against)
         return above
 

@@ -372,7 +372,7 @@ TRUTHS = [
 
 
 def truth_for(part: Any, truth: dict[str, Any]) -> dict[str, Any]:
-    """A truth of numbers, or what an endpoint that takes no numbers makes of it: here the control's mean is the same."""
+    """A truth of numbers, or one for an endpoint that takes no numbers."""
     if part.kind != "ordinal":
         return truth
     even = [1 / part.categories] * part.categories
@@ -417,7 +417,10 @@ def test_endpoint(part, truth):
 
 
 def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
-    """What a model may know. Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
+    """What a model may know.
+
+    Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it.
+    """
     rng = np.random.default_rng(6)
     cohort = the_cohort()
     arm = rng.integers(0, A, (R, N))

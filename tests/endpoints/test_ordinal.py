@@ -157,7 +157,9 @@ def test_the_win_probability_is_that_of_all_pairs_of_categories():
 
 def test_two_categories_are_a_binary_endpoint():
     endpoint = ordinal("higher", lowest=0, highest=1)
-    truth = endpoint.read({"placebo": [0.7, 0.3], "ivig": [0.4, 0.6], "mycophenolate": {"odds_ratio": 1, "against": "placebo"}})
+    truth = endpoint.read(
+        {"placebo": [0.7, 0.3], "ivig": [0.4, 0.6], "mycophenolate": {"odds_ratio": 1, "against": "placebo"}}
+    )
     np.testing.assert_allclose(endpoint.true_values(COHORT, ARMS, truth, "mean"), [0.3, 0.6, 0.3])
     log_odds = endpoint.true_values(COHORT, ARMS, truth, "log_odds")
     np.testing.assert_allclose(log_odds, [0, logit(0.6) - logit(0.3), 0], atol=1e-11)
@@ -166,7 +168,11 @@ def test_two_categories_are_a_binary_endpoint():
 
 
 def test_arms_without_a_common_category_have_a_finite_log_odds_ratio():
-    stated = {"placebo": [0.5, 0.5, 0, 0, 0, 0, 0], "ivig": [0, 0, 0, 0, 0, 0.5, 0.5], "mycophenolate": [1, 0, 0, 0, 0, 0, 0]}
+    stated = {
+        "placebo": [0.5, 0.5, 0, 0, 0, 0, 0],
+        "ivig": [0, 0, 0, 0, 0, 0.5, 0.5],
+        "mycophenolate": [1, 0, 0, 0, 0, 0, 0],
+    }
     found = values(stated, "log_odds", "higher")
     assert np.isfinite(found).all() and found[1] > 10 and found[2] < -10
 
@@ -210,7 +216,7 @@ def test_truths_that_cannot_be_read_say_where():
         ({"placebo": [0.5, 0.5]}, ("placebo", "probabilities"), "2 probabilities for 7"),
         ({"placebo": [0.2] * 7}, ("placebo", "probabilities"), "sum to 1.4"),
         ({"placebo": {"odds_ratio": 2}}, (), "no arm has probabilities"),
-        ({"placebo": CONTROL, "ivig": CONTROL, "mycophenolate": {"odds_ratio": 2}}, ("mycophenolate",), "placebo and ivig"),
+        ({"placebo": CONTROL, "gold": CONTROL, "ivig": {"odds_ratio": 2}}, ("ivig",), "placebo and gold"),
         ({"placebo": CONTROL, "ivig": {"odds_ratio": 2, "against": "gold"}}, ("ivig", "against"), "'gold'"),
         ({"placebo": {"probabilities": CONTROL, "against": "ivig"}}, ("placebo", "against"), "no other arm"),
     ],

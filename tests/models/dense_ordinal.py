@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.polynomial.legendre import leggauss
 from scipy.special import gammaln, ndtri
@@ -48,7 +50,7 @@ def mass_above(density, row, contrast, by=0.0, points=2048, nodes=20, seed=1):
         reach = max(10 * sd, abs(centre - by) + 8 * sd)
         edges = by + sign * np.linspace(0, reach, 4)
         mass = 0.0
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             value = (low + high) / 2 + (high - low) / 2 * x
             at = np.empty((nodes, points, len(mode)))
             at[..., contrast] = value[:, None]

@@ -41,9 +41,7 @@ def test_the_mean_is_the_share_of_pairs_won_with_the_prior_as_patients():
     given = seen(np.random.default_rng(1))
     found = model(prior_patients=1.4).bind(setting()).fit(given).mean()
     for r in range(len(given.arm)):
-        counts = [
-            [0.2 + ((given.arm[r] == a) & (given.value[r, :, 0] == k)).sum() for k in range(7)] for a in range(3)
-        ]
+        counts = [[0.2 + ((given.arm[r] == a) & (given.value[r, :, 0] == k)).sum() for k in range(7)] for a in range(3)]
         for a in (1, 2):
             pairs = np.outer(counts[a], counts[0])
             won = np.tril(pairs, -1).sum() + np.trace(pairs) / 2

@@ -1,0 +1,128 @@
+"""Makes the data sets on which the analyses of ordered categories are compared with brute force.
+
+Run as `python -m tests.models.accuracy_ordinal`; it writes `data/accuracy_proportional_odds.json` and
+`data/accuracy_win_probability.json`. The data sets are trials of two arms whose probability of a better outcome than on
+placebo lies near 0.975.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy.special import expit, logit
+
+from sps_adaptive.contracts import AnalysisSetting
+from sps_adaptive.endpoints import Ordinal
+from sps_adaptive.models import ProportionalOdds, WinProbability
+from sps_adaptive.posteriors.cumulative import CumulativeDensity
+from tests.models.dense_ordinal import mass_above
+from tests.models.snapshots import snapshot
+
+MODELS = {
+    "proportional_odds": ProportionalOdds(kind="proportional_odds"),
+    "win_probability": WinProbability(kind="win_probability"),
+}
+REFERENCES = {
+    "proportional_odds": "Gauss-Legendre in the log odds ratio, importance sampling with 4096 Sobol points in the "
+    "cutpoints: tests/models/dense_ordinal.py; good to 0.0001",
+    "win_probability": "2,000,000 independent draws: good to 0.0002",
+}
+ARMS = ("placebo", "ivig")
+SIZES = [(3, 24), (3, 60), (4, 24), (4, 60), (7, 24), (7, 60)]
+"""Categories and patients."""
+NEAR = (0.955, 0.995)
+EACH = 60
+
+
+def file(model):
+    """Where the data sets of a model are."""
+    return Path(__file__).parent / "data" / f"accuracy_{model}.json"
+
+
+def patients_of(counts):
+    """Snapshots with so many patients of each arm in each category: [R, A, C] to arms and scores of [R, N]."""
+    counts = np.asarray(counts)
+    arm, score = np.unravel_index(np.arange(counts[0].size), counts[0].shape)
+    places = [np.repeat(np.arange(counts[0].size), each.ravel()) for each in counts]
+    return snapshot(np.stack([arm[place] for place in places]), np.stack([score[place] for place in places]), n_arms=2)
+
+
+def fitted(model, counts):
+    """The posterior of the model that is tested."""
+    highest = np.shape(counts)[2] - 1
+    endpoint = Ordinal(kind="ordinal", better="higher", assessed_at_month=6, lowest=0, highest=highest)
+    return MODELS[model].bind(AnalysisSetting(ARMS, True, 0, endpoint)).fit(patients_of(counts))
+
+
+def trials(number, categories, patients, generator):
+    """Random trials: shares from uneven to nearly even, log odds ratios around what such a trial just detects."""
+    found = np.empty((number, 2, categories), np.int64)
+    for row in found:
+        control = generator.dirichlet(np.full(categories, generator.choice([0.7, 2.0])))
+        effect = generator.normal(8.5 / np.sqrt(patients), 0.3)
+        cuts = logit(np.clip(control.cumsum()[:-1], 1e-12, 1 - 1e-12)) - effect
+        row[0] = generator.multinomial(patients // 2, control)
+        row[1] = generator.multinomial(patients // 2, np.diff(expit(cuts), prepend=0, append=1))
+    return found
+
+
+def reference(model, counts):
+    """P(arm 1 is better), by brute force."""
+    counts, categories = np.asarray(counts, float), np.shape(counts)[1]
+    prior = MODELS[model].prior_patients / categories
+    if model == "proportional_odds":
+        middle, precision = np.array([[[-0.5], [0.5]]]), np.array([MODELS[model].effect_sd ** -2.0])
+        density = CumulativeDensity(middle, counts[None], prior, precision)
+        return float(mass_above(density, 0, categories - 1, points=4096))
+    draws = np.random.default_rng(int(counts[0] @ np.arange(categories))).gamma(
+        np.maximum(counts + prior, 1e-9), size=(2_000_000, 2, categories)
+    )
+    worth = draws[:, 0].cumsum(axis=1) - draws[:, 0] / 2
+    return float(((draws[:, 1] * worth).sum(axis=1) > draws.sum(axis=2).prod(axis=1) / 2).mean())
+
+
+def told(cell, fast):
+    """The cell with the errors of the fast answers."""
+    exact = np.array([one["probability"] for one in cell["data_sets"]])
+    errors = np.abs(fast - exact)
+    return {
+        **cell,
+        "largest_error": round(float(errors.max()), 7),
+        "root_mean_square_error": round(float(np.sqrt((errors**2).mean())), 7),
+        "flips_at_0.975": int(((fast > 0.975) != (exact > 0.975)).sum()),
+    }
+
+
+def cells(model):
+    """Data sets near the threshold by number of categories and patients, with their answers."""
+    generator = np.random.default_rng(20_261_125)
+    found = []
+    for categories, patients in SIZES:
+        counts = trials(1500, categories, patients, generator)
+        near = fitted(model, counts).prob_better(0)[:, 1]
+        chosen = np.flatnonzero((near > NEAR[0]) & (near < NEAR[1]))[:EACH]
+        sets = [{"counts": counts[r].tolist(), "probability": round(reference(model, counts[r]), 7)} for r in chosen]
+        found.append(told({"categories": categories, "patients": patients, "data_sets": sets}, near[chosen]))
+    return found
+
+
+def main():
+    """Write the files."""
+    for name, model in MODELS.items():
+        content = {
+            "model": model.model_dump(),
+            "threshold": 0.975,
+            "arms": "counts of placebo, then of the other arm, from the worst category to the best",
+            "reference": REFERENCES[name],
+            "cells": cells(name),
+        }
+        file(name).parent.mkdir(exist_ok=True)
+        file(name).write_text(json.dumps(content, separators=(",", ":")).replace('{"counts"', '\n{"counts"') + "\n")
+        for cell in content["cells"]:
+            print(name, {key: value for key, value in cell.items() if key != "data_sets"}, len(cell["data_sets"]))
+
+
+if __name__ == "__main__":
+    main()
