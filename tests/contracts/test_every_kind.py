@@ -100,6 +100,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ]
     + [{"variance": "plug_in", "sd": 1.2}],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
+    ("analysis", "logistic"): [{}, {"prior": {"mean": -0.5, "sd": 1.5}, "coefficients": {"sd": 1}}],
     ("analysis", "proportional_odds"): [{}, {"effect_sd": 1, "prior_patients": 7}],
     ("analysis", "win_probability"): [{}, {"prior_patients": 4}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
