@@ -198,6 +198,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("decisions", "harm"): [HARM, {"margin": 0.1, "probability": 0.7, "then": "stop", "at_looks": [2]}],
     ("decisions", "non_inferiority"): [{"margin": 0.1, "probability": 0.9, "then": "close_arm"}],
+    ("decisions", "benefit_risk"): [{"weights": {"response": 1, "sae": 2}, "probability": 0.4}],
     ("decisions", "prune"): [{"keep": 1}, {"keep": 2, "at_looks": [1, 3]}],
     ("decisions", "futility"): [{"probability": 0.4}, {"probability": [0.1, 0.2, 0.4, 0.5], "from_look": 2}],
     ("decisions", "drop_arm"): [
