@@ -117,7 +117,7 @@ class WinPosterior:
 
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(win probability of the arm > value)."""
-        above = self._above(self._alone, np.array(value)).mean(axis=2)
+        above = self._above(self._alone, value).mean(axis=2)
         above[:, self.control] = 1.0 if value < 0.5 else 0.0
         return above
 
@@ -133,7 +133,7 @@ class WinPosterior:
         for arm in range(among.shape[1]):
             others = np.delete(win, arm, axis=1).max(axis=1)
             if arm == self.control:
-                below = 1 - self._above(self._together, np.array(0.5))
+                below = 1 - self._above(self._together, 0.5)
                 below[:, arm] = 1.0
                 chance[:, arm] = np.where(among[:, :, None], below, 1.0).prod(axis=1).mean(axis=1)
             else:
@@ -147,8 +147,8 @@ class WinPosterior:
         if than == self.control:
             better = self.prob_above(0.5 + by)
         else:
-            below = self._above(self._alone, np.array(0.5 - by)).mean(axis=2)[:, than]
-            better = self._above(self._together, self._together.win[:, [than]] + by).mean(axis=2)
+            below = self._above(self._alone, 0.5 - by).mean(axis=2)[:, than]
+            better = self._above(self._together, self._together.win[:, than] + by).mean(axis=2)
             better[:, self.control] = 1 - below
         better[:, than] = 1.0 if by < 0 else 0.0
         return better
@@ -203,16 +203,15 @@ class WinPosterior:
         fill_parts(self.counts, self.divide, np.array(places), self.control, gammas, *parts)
         return parts
 
-    def _above(self, parts: Parts, value: Float[Array, "..."]) -> Float[Array, "R A S"]:
+    def _above(self, parts: Parts, value: float | Float[Array, "R S"]) -> Float[Array, "R A S"]:
         """Return P(arm > value | all draws but that of the share of its better categories)."""
         above = np.zeros(parts.win.shape)
         for arm in range(above.shape[1]):
             if arm != self.control:
-                against = value[:, 0] if value.ndim else value
-                above[:, arm] = self._above_on(parts, arm, against)
+                above[:, arm] = self._above_on(parts, arm, value)
         return above
 
-    def _above_on(self, parts: Parts, arm: int, value: Float[Array, "..."]) -> Float[Array, "R S"]:
+    def _above_on(self, parts: Parts, arm: int, value: float | Float[Array, "#R #S"]) -> Float[Array, "R S"]:
         is_better = np.arange(self.counts.shape[2]) >= self.divide[:, arm, None]
         better = np.where(is_better, self.shapes[:, arm], 0.0).sum(axis=1)
         worse = np.where(is_better, 0.0, self.shapes[:, arm]).sum(axis=1)

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import betainc, expit, logit
 
 from sps_adaptive.contracts import AnalysisSetting
 from sps_adaptive.endpoints import Ordinal
@@ -27,7 +27,7 @@ MODELS = {
 REFERENCES = {
     "proportional_odds": "Gauss-Legendre in the log odds ratio, importance sampling with 4096 Sobol points in the "
     "cutpoints: tests/models/dense_ordinal.py; good to 0.0001",
-    "win_probability": "2,000,000 independent draws: good to 0.0002",
+    "win_probability": "300,000 independent draws, the last step in closed form: good to 0.0003",
 }
 ARMS = ("placebo", "ivig")
 SIZES = [(3, 24), (3, 60), (4, 24), (4, 60), (7, 24), (7, 60)]
@@ -76,11 +76,18 @@ def reference(model, counts):
         middle, precision = np.array([[[-0.5], [0.5]]]), np.array([MODELS[model].effect_sd ** -2.0])
         density = CumulativeDensity(middle, counts[None], prior, precision)
         return float(mass_above(density, 0, categories - 1, points=4096))
-    draws = np.random.default_rng(int(counts[0] @ np.arange(categories))).gamma(
-        np.maximum(counts + prior, 1e-9), size=(2_000_000, 2, categories)
+    # Independent draws of all but the share of an arm's patients in its upper half of the categories, whose beta
+    # distribution is integrated exactly.
+    generator = np.random.default_rng(int(counts[0] @ np.arange(categories)))
+    draws = generator.gamma(counts + prior, size=(300_000, 2, categories)) + 1e-250
+    control, half = draws[:, 0] / draws[:, 0].sum(axis=1, keepdims=True), categories // 2
+    worth = control.cumsum(axis=1) - control / 2
+    low, high = (
+        (draws[:, 1, part] * worth[:, part]).sum(axis=1) / draws[:, 1, part].sum(axis=1)
+        for part in (slice(None, half), slice(half, None))
     )
-    worth = draws[:, 0].cumsum(axis=1) - draws[:, 0] / 2
-    return float(((draws[:, 1] * worth).sum(axis=1) > draws.sum(axis=2).prod(axis=1) / 2).mean())
+    upper, lower = (counts[1, half:] + prior).sum(), (counts[1, :half] + prior).sum()
+    return float(betainc(lower, upper, 1 - np.clip((0.5 - low) / (high - low), 0, 1)).mean())
 
 
 def told(cell, fast):
@@ -108,9 +115,10 @@ def cells(model):
     return found
 
 
-def main():
+def main(names=tuple(MODELS)):
     """Write the files."""
-    for name, model in MODELS.items():
+    for name in names:
+        model = MODELS[name]
         content = {
             "model": model.model_dump(),
             "threshold": 0.975,
