@@ -27,7 +27,8 @@ class WinProbability(Controlled):
     with :math:`n_{ak}` patients of arm a in category k, w the prior's worth in patients, and a larger Y better. This is
     the probability that the Wilcoxon-Mann-Whitney test is about; :math:`\theta / (1 - \theta)` are the win odds
     (Brunner, Vandemeulebroecke and Mütze 2021). The posterior mean is in closed form; probabilities are averages of
-    incomplete beta functions over 1024 fixed points, with errors of about 0.001 and at most 0.003 where they matter.
+    incomplete beta functions over 1024 fixed points: near 0.975 their errors are 0.0003 (three categories) to 0.0007
+    (seven) on the average, and at most 0.003.
 
     Use it where proportional odds are in doubt: a treatment that helps many and harms some has no one odds ratio, but
     it has a win probability. Each arm is compared with the control, whose own value is 1/2, so margins are on the

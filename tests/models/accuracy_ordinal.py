@@ -44,9 +44,12 @@ def file(model):
 def patients_of(counts):
     """Snapshots with so many patients of each arm in each category: [R, A, C] to arms and scores of [R, N]."""
     counts = np.asarray(counts)
-    arm, score = np.unravel_index(np.arange(counts[0].size), counts[0].shape)
-    places = [np.repeat(np.arange(counts[0].size), each.ravel()) for each in counts]
-    return snapshot(np.stack([arm[place] for place in places]), np.stack([score[place] for place in places]), n_arms=2)
+    most = int(counts.sum(axis=(1, 2)).max())
+    arm, score = np.full((len(counts), most), -1), np.full((len(counts), most), np.nan)
+    for r, each in enumerate(counts):
+        place = np.repeat(np.arange(each.size), each.ravel())
+        arm[r, : len(place)], score[r, : len(place)] = np.unravel_index(place, each.shape)
+    return snapshot(arm, score, n_arms=counts.shape[1])
 
 
 def fitted(model, counts):

@@ -12,8 +12,10 @@ from scipy.special import expit, logit
 from sps_adaptive.contracts import AnalysisSetting
 from sps_adaptive.endpoints import Ordinal
 from sps_adaptive.models import ProportionalOdds
+from sps_adaptive.posteriors.cumulative import CumulativeDensity
+from tests.contracts.fakes import a_cohort
 from tests.models import accuracy_ordinal as accuracy
-from tests.models.dense_ordinal import mass_above
+from tests.models.dense_ordinal import mass_above, mode_of
 from tests.models.snapshots import snapshot
 
 ARMS = ("placebo", "low", "high")
@@ -143,8 +145,7 @@ def test_arms_in_another_order_are_answered_in_that_order():
 
 
 def test_the_prior_does_not_favour_an_arm():
-    """Two arms alike are equally likely to be the better, however unevenly their patients lie; a prior of the control's
-    categories alone would give 0.65 or more."""
+    """Two arms alike are equally likely to be the better, however unevenly their patients lie."""
     counts = np.array([[[0, 0, 1, 11], [0, 0, 1, 11]], [[0, 0, 0, 12], [0, 0, 0, 12]], [[3, 3, 3, 3], [3, 3, 3, 3]]])
     posterior = model(prior_patients=4.0).bind(setting(ARMS[:2])).fit(accuracy.patients_of(counts))
     np.testing.assert_allclose(posterior.prob_better(0)[:, 1], 0.5, atol=1e-6)
@@ -183,6 +184,17 @@ def test_the_posterior_is_near_the_truth_with_many_patients():
     np.testing.assert_allclose(posterior.sd()[:, 1], expected, rtol=0.05)
 
 
+def test_where_odds_are_not_proportional_it_tends_to_the_true_value_of_the_endpoint():
+    """A million patients on each of three arms, exactly as the truth has it: the log odds ratios to 0.0001."""
+    shares = {"placebo": [0.1, 0.2, 0.3, 0.4], "low": [0.4, 0.1, 0.1, 0.4], "high": [0.05, 0.05, 0.6, 0.3]}
+    endpoint = setting().endpoint
+    truth = endpoint.true_values(a_cohort([[0.0]]), ARMS, endpoint.read(shares), "log_odds", control=0)
+    many = CumulativeDensity(
+        (np.eye(3) - 1 / 3)[None, :, 1:], 1e6 * np.array([list(shares.values())]), 0.25, np.full(2, 2.5**-2)
+    )
+    np.testing.assert_allclose(mode_of(many, 0)[0][3:], truth[1:], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("patients", "replicates"), [(24, 2000), (60, 2000), pytest.param(24, 20_000, marks=pytest.mark.slow)]
 )
@@ -191,14 +203,13 @@ def test_ranks_are_calibrated(patients, replicates):
 
     The largest distance from the uniform distribution at a level of 1e-4, plus 0.003 for Laplace's method.
     """
-    rng, prior = np.random.default_rng(7), model(effect_sd=1.5, prior_patients=4.0)
+    rng, prior = np.random.default_rng(7), model(effect_sd=1.5, prior_patients=5.0)
     middle = rng.dirichlet(np.ones(5), replicates)
     effect = rng.normal(0, 1.5, replicates)
     arm = np.tile(np.arange(patients) % 2, (replicates, 1))
     cuts = logit(np.clip(middle.cumsum(axis=1)[:, :-1], 1e-15, 1 - 1e-15))
     at_most = expit(cuts[:, None] - ((arm - 0.5) * effect[:, None])[..., None])
     score = (rng.random(arm.shape)[..., None] >= at_most).sum(axis=2)
-    prior = model(effect_sd=1.5, prior_patients=5.0)
     fit = prior.bind(setting(ARMS[:2], highest=4))
     posterior = fit.fit(snapshot(arm, score, n_arms=2))
     posterior.prob_better(0)
