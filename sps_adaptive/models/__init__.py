@@ -8,11 +8,24 @@ from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
 from sps_adaptive.models.logistic import Logistic
 from sps_adaptive.models.normal import Normal
+from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
 from sps_adaptive.models.proportional_odds import ProportionalOdds
+from sps_adaptive.models.weibull import Weibull
 from sps_adaptive.models.win_probability import WinProbability
 
 AnalysisKind = Annotated[
-    BetaBinomial | Normal | Ancova | Logistic | ProportionalOdds | WinProbability, Field(discriminator="kind")
+    BetaBinomial | Normal | Ancova | Logistic | ProportionalOdds | WinProbability | PiecewiseExponential | Weibull,
+    Field(discriminator="kind"),
 ]
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Logistic", "Normal", "ProportionalOdds", "WinProbability"]
+__all__ = [
+    "AnalysisKind",
+    "Ancova",
+    "BetaBinomial",
+    "Logistic",
+    "Normal",
+    "PiecewiseExponential",
+    "ProportionalOdds",
+    "Weibull",
+    "WinProbability",
+]

@@ -20,12 +20,12 @@ from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import AnalysisSetting, Outcome, Potential, Snapshot, Stop
 from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive
-from sps_adaptive.endpoints import EndpointKind, Ordinal
+from sps_adaptive.endpoints import EndpointKind, Ordinal, TimeToEvent
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.population import AccrualKind, DropoutKind
 from sps_adaptive.realisation import RealisationKind
 from sps_adaptive.schedules import ScheduleKind
-from sps_adaptive.timeline import cut
+from sps_adaptive.timeline import cut, followed, pick
 from tests.contracts.fakes import FakePosterior, a_cohort, a_look, copied, rows, same
 
 TESTS = Path(__file__).parents[1]
@@ -88,6 +88,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "higher", "assessed_at_month": 6, "labels": ["none", "mild", "severe"]},
         {"better": "lower", "assessed_at_month": 6, "lowest": 1, "highest": 7, "window_months": 0.5},
     ],
+    ("endpoints", "time_to_event"): [{"better": better, "follow_up_months": 12} for better in ("higher", "lower")],
     ("analysis", "beta_binomial"): [
         {},
         {"prior": {"alpha": 0.5, "beta": 0.5}},
@@ -103,6 +104,8 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("analysis", "logistic"): [{}, {"prior": {"mean": -0.5, "sd": 1.5}, "coefficients": {"sd": 1}}],
     ("analysis", "proportional_odds"): [{}, {"effect_sd": 1, "prior_patients": 7}],
     ("analysis", "win_probability"): [{}, {"prior_patients": 4}],
+    ("analysis", "piecewise_exponential"): [{"cuts": [3, 6]}, {"cuts": [6], "covariates": ["first", "second"]}],
+    ("analysis", "weibull"): [{}, {"shape": 1}, {"prior": {"events": 0.5, "months": 4}, "covariates": ["second"]}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "calendar"): [{"first_month": 6, "every_months": 6, "last_month": 18}, {"at_months": [5, 20]}],
@@ -380,19 +383,19 @@ def truth_for(part: Any, truth: dict[str, Any]) -> dict[str, Any]:
     even = [1 / part.categories] * part.categories
     changing = {"drift": truth["a"]} if isinstance(truth["a"], dict) else {}
     ratios = {"a": {"odds_ratio": 2.1}, "c": {"odds_ratio": 0.6, "drift": 0.2}}
-    return part.read({"b": {"probabilities": even} | changing} | ratios)
+    return {"b": {"probabilities": even} | changing} | ratios
 
 
 @pytest.mark.parametrize("truth", TRUTHS, ids=["constant", "changing"])
 @examples("endpoints")
 def test_endpoint(part, truth):
-    cohort, truth = the_cohort(), truth_for(part, truth)
+    cohort, truth, visits = the_cohort(), part.read(truth_for(part, truth)), part.outcomes
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
-    assert potential.value.shape == (R, N, A, 1)
+    assert potential.value.shape == (R, N, A, visits)
     assert potential.value.dtype in (np.float64, np.bool_)
-    assert potential.known_at.shape in ((R, N, 1, 1), (R, N, A, 1))
-    known_at = np.broadcast_to(potential.known_at, (R, N, A, 1))
+    assert potential.known_at.shape in ((R, N, 1, visits), (R, N, A, visits))
+    known_at = np.broadcast_to(potential.known_at, (R, N, A, visits))
     finite = np.isfinite(known_at)
     assert not np.isnan(known_at).any()
     assert (known_at >= cohort.enrolled_at[:, :, None, None])[finite].all()
@@ -428,11 +431,19 @@ def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
     arm = rng.integers(0, A, (R, N))
     arm[1] = rng.integers(0, A - 1, N)
     u = rng.random((R, N, 1))
+    days = np.full(R, day)
+    days[0] = -np.inf
+    if "time_to_event" in part.takes:
+        kind = ENDPOINTS["time_to_event"]
+        levels = np.stack([rng.integers(0, 2, (R, N)), rng.integers(0, 3, (R, N))], axis=-1)
+        cohort = cohort._replace(strata=levels)
+        luck = cohort._replace(u_outcome={"relapse": u})
+        outcome = pick(kind.potential(luck, "relapse", ARMS, kind.read({"a": 0.7, "b": 0.4, "c": 0.5})), arm)
+        seen = cut(days, cohort, arm, outcome, A)
+        return seen._replace(followed=followed(days, cohort, seen.arm, outcome))
     value = outcomes_for(part, u, rng)
     known_at = cohort.enrolled_at + 180
     known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
-    days = np.full(R, day)
-    days[0] = -np.inf
     return cut(days, cohort, arm, Outcome(value, known_at), A)
 
 
@@ -445,10 +456,20 @@ def outcomes_for(part: Any, u: np.ndarray, rng: np.random.Generator) -> np.ndarr
     return rng.normal(0.3, 1.1, (R, N, 1))
 
 
+SETTING = AnalysisSetting(ARMS, factors={"first": {"x": 0.5, "y": 0.5}, "second": {"u": 0.2, "v": 0.5, "w": 0.3}})
+"""The trial in which models are asked, but for the endpoint."""
+
+ENDPOINTS = {
+    "ordinal": Ordinal(kind="ordinal", better="higher", assessed_at_month=6, lowest=0, highest=3),
+    "time_to_event": TimeToEvent(kind="time_to_event", better="higher", follow_up_months=12),
+}
+"""The endpoints that models must know, by kind."""
+
+
 def setting_for(part: Any, arms: tuple[str, ...] = ARMS, control: int = 0) -> AnalysisSetting:
     """The trial in which a model is asked."""
-    endpoint = Ordinal(kind="ordinal", better="higher", assessed_at_month=6, lowest=0, highest=3)
-    return AnalysisSetting(arms, control=control, endpoint=endpoint if "ordinal" in part.takes else None)
+    (kind,) = part.takes
+    return SETTING._replace(arms=arms, control=control, endpoint=ENDPOINTS.get(kind))
 
 
 COMPARING = ("proportional_odds", "win_probability")
