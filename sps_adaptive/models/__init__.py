@@ -10,11 +10,22 @@ from sps_adaptive.models.logistic import Logistic
 from sps_adaptive.models.negative_binomial import NegativeBinomial
 from sps_adaptive.models.normal import Normal
 from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
+from sps_adaptive.models.proportional_odds import ProportionalOdds
 from sps_adaptive.models.walk import Walk
 from sps_adaptive.models.weibull import Weibull
+from sps_adaptive.models.win_probability import WinProbability
 
 AnalysisKind = Annotated[
-    BetaBinomial | Normal | Ancova | Logistic | NegativeBinomial | PiecewiseExponential | Walk | Weibull,
+    BetaBinomial
+    | Normal
+    | Ancova
+    | Logistic
+    | NegativeBinomial
+    | PiecewiseExponential
+    | ProportionalOdds
+    | Walk
+    | Weibull
+    | WinProbability,
     Field(discriminator="kind"),
 ]
 
@@ -26,6 +37,8 @@ __all__ = [
     "NegativeBinomial",
     "Normal",
     "PiecewiseExponential",
+    "ProportionalOdds",
     "Walk",
     "Weibull",
+    "WinProbability",
 ]
