@@ -6,8 +6,9 @@ from pydantic import Field
 
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
+from sps_adaptive.models.crossover import Crossover
 from sps_adaptive.models.normal import Normal
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova, Field(discriminator="kind")]
+AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | Crossover, Field(discriminator="kind")]
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Normal"]
+__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Crossover", "Normal"]
