@@ -378,8 +378,8 @@ def _net_benefits(results: Answer, figures: Figures) -> Table | None:
         "Net benefit over the control",
         ["truth", "design"],
         ["per patient", "of the choice"],
-        f"Endpoints weighed: {', '.join(f'{name} {weight:g}' for name, weight in weights.items())}. Per patient: of the "
-        "arms that the patients of the trial are on. Of the choice: of the arm selected, for patients to come.",
+        f"Endpoints weighed: {', '.join(f'{name} {weight:g}' for name, weight in weights.items())}. Per patient: of "
+        "the arms that the patients of the trial are on. Of the choice: of the arm selected, for patients to come.",
     )
     for get in _rows(results, figures):
         made.add(

@@ -7,10 +7,11 @@ from pydantic import BaseModel, Field
 from sps_adaptive.endpoints.binary import Binary
 from sps_adaptive.endpoints.continuous import Continuous
 from sps_adaptive.endpoints.crossover import Crossover
+from sps_adaptive.endpoints.time_to_event import TimeToEvent
 
-EndpointKind = Annotated[Binary | Continuous | Crossover, Field(discriminator="kind")]
+EndpointKind = Annotated[Binary | Continuous | Crossover | TimeToEvent, Field(discriminator="kind")]
 
-__all__ = ["Binary", "Continuous", "Crossover", "EndpointKind", "truth_words"]
+__all__ = ["Binary", "Continuous", "Crossover", "EndpointKind", "TimeToEvent", "truth_words"]
 
 
 def truth_words() -> list[str]:

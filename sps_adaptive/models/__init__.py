@@ -8,7 +8,11 @@ from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
 from sps_adaptive.models.crossover import Crossover
 from sps_adaptive.models.normal import Normal
+from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
+from sps_adaptive.models.weibull import Weibull
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | Crossover, Field(discriminator="kind")]
+AnalysisKind = Annotated[
+    BetaBinomial | Normal | Ancova | Crossover | PiecewiseExponential | Weibull, Field(discriminator="kind")
+]
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Crossover", "Normal"]
+__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Crossover", "Normal", "PiecewiseExponential", "Weibull"]
