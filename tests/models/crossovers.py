@@ -38,10 +38,8 @@ def drawn(
     `effect` and the standard deviations may be one for each replicate; `missing` is the share without a second score.
     """
     shape = (replicates, patients)
-    if equal:
-        arm = rng.permuted(np.broadcast_to(np.arange(patients) % 2, shape), axis=1)
-    else:
-        arm = rng.integers(0, 2, shape)
+    half = np.broadcast_to(np.arange(patients) % 2, shape)
+    arm = rng.permuted(half, axis=1) if equal else rng.integers(0, 2, shape)
     effect, between, within = (np.broadcast_to(each, replicates)[:, None] for each in (effect, between, within))
     common = level + between * rng.standard_normal(shape)
     first = common + effect * (arm == 1) - period / 2 + within * rng.standard_normal(shape)
