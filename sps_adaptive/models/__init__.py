@@ -9,10 +9,27 @@ from sps_adaptive.models.beta_binomial import BetaBinomial
 from sps_adaptive.models.crossover import Crossover
 from sps_adaptive.models.normal import Normal
 from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
+from sps_adaptive.models.walk import Walk
 from sps_adaptive.models.weibull import Weibull
 
 AnalysisKind = Annotated[
-    BetaBinomial | Normal | Ancova | Crossover | PiecewiseExponential | Weibull, Field(discriminator="kind")
-]
+    BetaBinomial
+    | Normal
+    | Ancova
+    | Crossover
+    | PiecewiseExponential
+    | Walk
+    | Weibull,
+    Field(discriminator="kind"),
+]  # fmt: skip
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Crossover", "Normal", "PiecewiseExponential", "Weibull"]
+__all__ = [
+    "AnalysisKind",
+    "Ancova",
+    "BetaBinomial",
+    "Crossover",
+    "Normal",
+    "PiecewiseExponential",
+    "Walk",
+    "Weibull",
+]

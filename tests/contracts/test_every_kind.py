@@ -68,6 +68,8 @@ HARM = {"kind": "harm", "probability": 0.6}
 
 BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
 
+WALK = {"median": 9.5, "sd": 0.5, "correlation": 0.8}
+
 EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("accrual", "sites"): [
         {"sites": 3, "one_opens_every_months": 2, "patients_per_site_month": 0.5},
@@ -108,6 +110,13 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         for effect in ({}, {"mean": 0.3, "patients": 2})
     ],
     ("analysis", "piecewise_exponential"): [{"cuts": [3, 6]}, {"cuts": [6], "covariates": ["first", "second"]}],
+    ("endpoints", "bounded"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
+    ("endpoints", "timed_walk"): [
+        {"assessed_at_month": 6, "sd": 0.5},
+        {"assessed_at_month": 6, "sd": 0.5, "outcome": "responder", "baseline": WALK},
+        {"assessed_at_month": 6, "sd": 0.5, "outcome": "percent_change", "baseline": WALK},
+    ],
+    ("analysis", "walk"): [{}, {"estimand": "within_seconds", "prior": {"patients": 1}}],
     ("analysis", "weibull"): [{}, {"shape": 1}, {"prior": {"events": 0.5, "months": 4}, "covariates": ["second"]}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
