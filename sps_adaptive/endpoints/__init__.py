@@ -7,24 +7,21 @@ from pydantic import BaseModel, Field
 from sps_adaptive.endpoints.binary import Binary
 from sps_adaptive.endpoints.bounded import Bounded
 from sps_adaptive.endpoints.continuous import Continuous
+from sps_adaptive.endpoints.count import Count
 from sps_adaptive.endpoints.crossover import Crossover
 from sps_adaptive.endpoints.time_to_event import TimeToEvent
 from sps_adaptive.endpoints.timed_walk import TimedWalk
 
 EndpointKind = Annotated[
-    Binary
-    | Bounded
-    | Continuous
-    | Crossover
-    | TimedWalk
-    | TimeToEvent,
+    Binary | Bounded | Continuous | Count | Crossover | TimeToEvent | TimedWalk,
     Field(discriminator="kind"),
-]  # fmt: skip
+]
 
 __all__ = [
     "Binary",
     "Bounded",
     "Continuous",
+    "Count",
     "Crossover",
     "EndpointKind",
     "TimeToEvent",

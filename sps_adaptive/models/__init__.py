@@ -6,7 +6,9 @@ from pydantic import Field
 
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
-from sps_adaptive.models.crossover import Crossover
+from sps_adaptive.models.crossover import CrossoverAnalysis
+from sps_adaptive.models.logistic import Logistic
+from sps_adaptive.models.negative_binomial import NegativeBinomial
 from sps_adaptive.models.normal import Normal
 from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
 from sps_adaptive.models.walk import Walk
@@ -16,18 +18,22 @@ AnalysisKind = Annotated[
     BetaBinomial
     | Normal
     | Ancova
-    | Crossover
+    | CrossoverAnalysis
+    | Logistic
+    | NegativeBinomial
     | PiecewiseExponential
     | Walk
     | Weibull,
     Field(discriminator="kind"),
-]  # fmt: skip
+]
 
 __all__ = [
     "AnalysisKind",
     "Ancova",
     "BetaBinomial",
-    "Crossover",
+    "CrossoverAnalysis",
+    "Logistic",
+    "NegativeBinomial",
     "Normal",
     "PiecewiseExponential",
     "Walk",

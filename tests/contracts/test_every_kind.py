@@ -61,8 +61,8 @@ every_kind = pytest.mark.parametrize(
 FILES = {("dropout", "exponential"): "dropout"}
 """Kinds whose module is not named like the word: dropout has one kind so far, and its file is the section."""
 
-CLASSES = {("looks", "none"): "NoLooks"}
-"""Kinds whose class is not the word in capitals: None is taken."""
+CLASSES = {("looks", "none"): "NoLooks", ("analysis", "crossover"): "CrossoverAnalysis"}
+"""Kinds whose class is not the word in capitals: None is taken, and Crossover is the endpoint."""
 
 HARM = {"kind": "harm", "probability": 0.6}
 
@@ -86,6 +86,10 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE, "outcome": "change_from_baseline"},
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE},
     ],
+    ("endpoints", "count"): [
+        {"better": "higher", "assessed_at_month": 6, "over_weeks": 4, "dispersion": 0},
+        {"better": "lower", "assessed_at_month": 6, "over_weeks": 8, "dispersion": 1.2, "completeness": 0.7},
+    ],
     ("endpoints", "crossover"): [
         {"better": "higher", "period_months": 3, "washout_months": 1, "sd_between": 1.2, "sd_within": 0.8},
         {"better": "lower", "period_months": 2, "sd_between": 0, "sd_within": 0.8, "period_effect": 0.3},
@@ -103,7 +107,14 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         for prior in ({}, {"mean": 0.3, "patients": 2})
     ]
     + [{"variance": "plug_in", "sd": 1.2}],
+    ("analysis", "negative_binomial"): [
+        {"prior": {"median": 5}},
+        {"prior": {"median": 2, "fold": 10}, "dispersion": {"median": 0.5, "fold": 4}},
+        {"prior": {"median": 5}, "dispersion": "poisson"},
+        {"prior": {"median": 5}, "covariates": ["first", "second"]},
+    ],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
+    ("analysis", "logistic"): [{}, {"prior": {"mean": -0.5, "sd": 1.5}, "coefficients": {"sd": 1}}],
     ("analysis", "crossover"): [
         {"sd_within": 0.8, "sd_between": 1.2, "carry_over": carry_over, "effect": effect}
         for carry_over in ("ignored", "estimated")
@@ -352,7 +363,8 @@ PIECES = [slice(0, 1), slice(1, 4), slice(4, R)]
 def the_cohort() -> Any:
     rng = np.random.default_rng(5)
     enrolled_at = np.sort(rng.uniform(0, 900, (R, N)), axis=1)
-    return a_cohort(enrolled_at, dropout_at=enrolled_at + rng.exponential(600, (R, N)))
+    luck = {"response": np.random.default_rng(8).random((R, N, 4))}
+    return a_cohort(enrolled_at, dropout_at=enrolled_at + rng.exponential(600, (R, N)), u_outcome=luck)
 
 
 PERMUTATION = [2, 0, 1]
@@ -398,6 +410,7 @@ def test_endpoint(part, truth):
     cohort, truth, visits = the_cohort(), part.read(truth), part.outcomes
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
+    assert part.uniforms <= cohort.u_outcome["response"].shape[2]
     assert potential.value.shape == (R, N, A, visits)
     assert potential.value.dtype in (np.float64, np.bool_)
     assert potential.known_at.shape in ((R, N, 1, visits), (R, N, A, visits))
@@ -435,17 +448,18 @@ def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
     u = rng.random((R, N, 1))
     days = np.full(R, day)
     days[0] = -np.inf
-    if "time_to_event" in part.takes:
-        kind = SETTING.endpoint
+    if "time_to_event" in part.takes or "count" in part.takes:
         levels = np.stack([rng.integers(0, 2, (R, N)), rng.integers(0, 3, (R, N))], axis=-1)
         cohort = cohort._replace(strata=levels)
+    if "time_to_event" in part.takes:
+        kind = SETTING.endpoint
         luck = cohort._replace(u_outcome={"relapse": u})
         outcome = pick(kind.potential(luck, "relapse", ARMS, kind.read({"a": 0.7, "b": 0.4, "c": 0.5})), arm)
         seen = cut(days, cohort, arm, outcome, A)
         return seen._replace(followed=followed(days, cohort, seen.arm, outcome))
-    value = u < 0.4 if "binary" in part.takes else rng.normal(0.3, 1.1, (R, N, 1))
+    value = outcomes_for(part, u, rng)
     known_at = cohort.enrolled_at + 180
-    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
+    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None].repeat(value.shape[2], axis=2)
     return cut(days, cohort, arm, Outcome(value, known_at), A)
 
 
@@ -457,6 +471,16 @@ SETTING = AnalysisSetting(
 """Models that need not know of them leave endpoint and factors alone."""
 
 AMONG = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
+
+
+def outcomes_for(part: Any, u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Outcomes that a model takes, [R, N, V]."""
+    if "binary" in part.takes:
+        return u < 0.4
+    if "count" in part.takes:  # weeks of diary and events
+        weeks = 4 * rng.integers(20, 29, u.shape) / 28
+        return np.concatenate([weeks, rng.poisson(rng.gamma(1, 5, u.shape) * weeks)], axis=2)
+    return rng.normal(0.3, 1.1, (R, N, 1))
 
 
 def answers(posterior: Any, among: np.ndarray = AMONG) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import pytest
 
 from sps_adaptive.contracts import AnalysisSetting, Potential, Snapshot
 from sps_adaptive.endpoints import Crossover
-from sps_adaptive.models import Crossover as CrossoverAnalysis
+from sps_adaptive.models import CrossoverAnalysis
 from sps_adaptive.timeline import cut, pick
 from tests.contracts.fakes import rows, same
 from tests.contracts.test_every_kind import EXAMPLES, PIECES, N, R, holds, split, the_cohort

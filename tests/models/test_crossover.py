@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from sps_adaptive.contracts import AnalysisSetting
-from sps_adaptive.models import Crossover, Normal
+from sps_adaptive.models import CrossoverAnalysis, Normal
 from tests.models.crossovers import drawn, seen
 from tests.models.snapshots import snapshot
 
@@ -19,7 +19,7 @@ SETTING = AnalysisSetting(ARMS)
 
 def model(**given):
     fields = {"kind": "crossover", "sd_within": 0.8, "sd_between": 1.2, "sd_patients": 0.0}
-    return Crossover(**fields | given)
+    return CrossoverAnalysis(**fields | given)
 
 
 def fit(snapshot, setting=SETTING, **given):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from sps_adaptive.contracts import AnalysisSetting
-from sps_adaptive.models import Crossover
+from sps_adaptive.models import CrossoverAnalysis
 from tests.models.crossovers import drawn, seen
 
 SETTING = AnalysisSetting(("placebo", "ivig"))
 
 
 def bound(**given):
-    return Crossover(kind="crossover", sd_within=0.8, sd_between=1.2, sd_patients=1.0, **given).bind(SETTING)
+    return CrossoverAnalysis(kind="crossover", sd_within=0.8, sd_between=1.2, sd_patients=1.0, **given).bind(SETTING)
 
 
 def to_come(rng, posterior, data, more, trials):

@@ -15,7 +15,7 @@ from scipy.special import ndtr, stdtrit
 
 from sps_adaptive.contracts import AnalysisSetting
 from sps_adaptive.endpoints import Crossover
-from sps_adaptive.models import Crossover as CrossoverAnalysis
+from sps_adaptive.models import CrossoverAnalysis
 from sps_adaptive.timeline import cut, pick
 from tests.contracts.fakes import a_cohort
 
