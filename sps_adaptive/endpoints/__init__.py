@@ -8,12 +8,13 @@ from sps_adaptive.endpoints.binary import Binary
 from sps_adaptive.endpoints.bounded import Bounded
 from sps_adaptive.endpoints.continuous import Continuous
 from sps_adaptive.endpoints.count import Count
+from sps_adaptive.endpoints.crossover import Crossover
 from sps_adaptive.endpoints.ordinal import Ordinal
 from sps_adaptive.endpoints.time_to_event import TimeToEvent
 from sps_adaptive.endpoints.timed_walk import TimedWalk
 
 EndpointKind = Annotated[
-    Binary | Bounded | Continuous | Count | Ordinal | TimeToEvent | TimedWalk,
+    Binary | Bounded | Continuous | Count | Crossover | Ordinal | TimeToEvent | TimedWalk,
     Field(discriminator="kind"),
 ]
 
@@ -22,6 +23,7 @@ __all__ = [
     "Bounded",
     "Continuous",
     "Count",
+    "Crossover",
     "EndpointKind",
     "Ordinal",
     "TimeToEvent",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
+from sps_adaptive.models.crossover import Crossover
 from sps_adaptive.models.logistic import Logistic
 from sps_adaptive.models.negative_binomial import NegativeBinomial
 from sps_adaptive.models.normal import Normal
@@ -19,6 +20,7 @@ AnalysisKind = Annotated[
     BetaBinomial
     | Normal
     | Ancova
+    | Crossover
     | Logistic
     | NegativeBinomial
     | PiecewiseExponential
@@ -33,6 +35,7 @@ __all__ = [
     "AnalysisKind",
     "Ancova",
     "BetaBinomial",
+    "Crossover",
     "Logistic",
     "NegativeBinomial",
     "Normal",
