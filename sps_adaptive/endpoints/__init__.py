@@ -5,11 +5,29 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Field
 
 from sps_adaptive.endpoints.binary import Binary
+from sps_adaptive.endpoints.bounded import Bounded
 from sps_adaptive.endpoints.continuous import Continuous
+from sps_adaptive.endpoints.time_to_event import TimeToEvent
+from sps_adaptive.endpoints.timed_walk import TimedWalk
 
-EndpointKind = Annotated[Binary | Continuous, Field(discriminator="kind")]
+EndpointKind = Annotated[
+    Binary
+    | Bounded
+    | Continuous
+    | TimedWalk
+    | TimeToEvent,
+    Field(discriminator="kind"),
+]  # fmt: skip
 
-__all__ = ["Binary", "Continuous", "EndpointKind", "truth_words"]
+__all__ = [
+    "Binary",
+    "Bounded",
+    "Continuous",
+    "EndpointKind",
+    "TimeToEvent",
+    "TimedWalk",
+    "truth_words",
+]
 
 
 def truth_words() -> list[str]:

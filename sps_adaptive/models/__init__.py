@@ -7,7 +7,26 @@ from pydantic import Field
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
 from sps_adaptive.models.normal import Normal
+from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
+from sps_adaptive.models.walk import Walk
+from sps_adaptive.models.weibull import Weibull
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova, Field(discriminator="kind")]
+AnalysisKind = Annotated[
+    BetaBinomial
+    | Normal
+    | Ancova
+    | PiecewiseExponential
+    | Walk
+    | Weibull,
+    Field(discriminator="kind"),
+]  # fmt: skip
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Normal"]
+__all__ = [
+    "AnalysisKind",
+    "Ancova",
+    "BetaBinomial",
+    "Normal",
+    "PiecewiseExponential",
+    "Walk",
+    "Weibull",
+]

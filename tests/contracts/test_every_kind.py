@@ -20,12 +20,12 @@ from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import AnalysisSetting, Outcome, Potential, Snapshot, Stop
 from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive
-from sps_adaptive.endpoints import EndpointKind
+from sps_adaptive.endpoints import EndpointKind, TimeToEvent
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.population import AccrualKind, DropoutKind
 from sps_adaptive.realisation import RealisationKind
 from sps_adaptive.schedules import ScheduleKind
-from sps_adaptive.timeline import cut
+from sps_adaptive.timeline import cut, followed, pick
 from tests.contracts.fakes import FakePosterior, a_cohort, a_look, copied, rows, same
 
 TESTS = Path(__file__).parents[1]
@@ -68,6 +68,8 @@ HARM = {"kind": "harm", "probability": 0.6}
 
 BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
 
+WALK = {"median": 9.5, "sd": 0.5, "correlation": 0.8}
+
 EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("accrual", "sites"): [
         {"sites": 3, "one_opens_every_months": 2, "patients_per_site_month": 0.5},
@@ -84,6 +86,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE, "outcome": "change_from_baseline"},
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE},
     ],
+    ("endpoints", "time_to_event"): [{"better": better, "follow_up_months": 12} for better in ("higher", "lower")],
     ("analysis", "beta_binomial"): [
         {},
         {"prior": {"alpha": 0.5, "beta": 0.5}},
@@ -96,6 +99,15 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ]
     + [{"variance": "plug_in", "sd": 1.2}],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
+    ("analysis", "piecewise_exponential"): [{"cuts": [3, 6]}, {"cuts": [6], "covariates": ["first", "second"]}],
+    ("endpoints", "bounded"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
+    ("endpoints", "timed_walk"): [
+        {"assessed_at_month": 6, "sd": 0.5},
+        {"assessed_at_month": 6, "sd": 0.5, "outcome": "responder", "baseline": WALK},
+        {"assessed_at_month": 6, "sd": 0.5, "outcome": "percent_change", "baseline": WALK},
+    ],
+    ("analysis", "walk"): [{}, {"estimand": "within_seconds", "prior": {"patients": 1}}],
+    ("analysis", "weibull"): [{}, {"shape": 1}, {"prior": {"events": 0.5, "months": 4}, "covariates": ["second"]}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "calendar"): [{"first_month": 6, "every_months": 6, "last_month": 18}, {"at_months": [5, 20]}],
@@ -369,13 +381,13 @@ TRUTHS = [
 @pytest.mark.parametrize("truth", TRUTHS, ids=["constant", "changing"])
 @examples("endpoints")
 def test_endpoint(part, truth):
-    cohort = the_cohort()
+    cohort, truth, visits = the_cohort(), part.read(truth), part.outcomes
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
-    assert potential.value.shape == (R, N, A, 1)
+    assert potential.value.shape == (R, N, A, visits)
     assert potential.value.dtype in (np.float64, np.bool_)
-    assert potential.known_at.shape in ((R, N, 1, 1), (R, N, A, 1))
-    known_at = np.broadcast_to(potential.known_at, (R, N, A, 1))
+    assert potential.known_at.shape in ((R, N, 1, visits), (R, N, A, visits))
+    known_at = np.broadcast_to(potential.known_at, (R, N, A, visits))
     finite = np.isfinite(known_at)
     assert not np.isnan(known_at).any()
     assert (known_at >= cohort.enrolled_at[:, :, None, None])[finite].all()
@@ -400,20 +412,35 @@ def test_endpoint(part, truth):
 # --------------------------------------------------------------------------------------------- analysis
 
 
-def a_snapshot(yes_or_no: bool, day: float = 500.0) -> Snapshot:
+def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
     """Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
     rng = np.random.default_rng(6)
     cohort = the_cohort()
     arm = rng.integers(0, A, (R, N))
     arm[1] = rng.integers(0, A - 1, N)
     u = rng.random((R, N, 1))
-    value = u < 0.4 if yes_or_no else rng.normal(0.3, 1.1, (R, N, 1))
-    known_at = cohort.enrolled_at + 180
-    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
     days = np.full(R, day)
     days[0] = -np.inf
+    if "time_to_event" in part.takes:
+        kind = SETTING.endpoint
+        levels = np.stack([rng.integers(0, 2, (R, N)), rng.integers(0, 3, (R, N))], axis=-1)
+        cohort = cohort._replace(strata=levels)
+        luck = cohort._replace(u_outcome={"relapse": u})
+        outcome = pick(kind.potential(luck, "relapse", ARMS, kind.read({"a": 0.7, "b": 0.4, "c": 0.5})), arm)
+        seen = cut(days, cohort, arm, outcome, A)
+        return seen._replace(followed=followed(days, cohort, seen.arm, outcome))
+    value = u < 0.4 if "binary" in part.takes else rng.normal(0.3, 1.1, (R, N, 1))
+    known_at = cohort.enrolled_at + 180
+    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
     return cut(days, cohort, arm, Outcome(value, known_at), A)
 
+
+SETTING = AnalysisSetting(
+    ARMS,
+    endpoint=TimeToEvent(kind="time_to_event", better="higher", follow_up_months=12),
+    factors={"first": {"x": 0.5, "y": 0.5}, "second": {"u": 0.2, "v": 0.5, "w": 0.3}},
+)
+"""Models that need not know of them leave endpoint and factors alone."""
 
 AMONG = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
 
@@ -445,9 +472,9 @@ def success(posterior: Any, replicates: slice = slice(None)) -> dict[str, np.nda
 
 @examples("analysis")
 def test_analysis_model(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     assert snapshot.n_known[0] == 0 and snapshot.arm_known[1, 2] == 0 and (snapshot.n_pending[1:] > 0).all()
-    model = part.bind(AnalysisSetting(ARMS))
+    model = part.bind(SETTING)
     found = holds(lambda given: answers(model.fit(given)), snapshot)
     for name, shape in {
         "mean": (R, A),
@@ -476,8 +503,8 @@ def test_analysis_model(part):
 
 @examples("analysis")
 def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(AnalysisSetting(ARMS))
+    snapshot = a_snapshot(part)
+    model = part.bind(SETTING)
     whole = answers(model.fit(snapshot))
     for piece in PIECES:
         some = answers(model.fit(split(snapshot, piece)), AMONG[piece])
@@ -488,7 +515,7 @@ def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
 @examples("analysis")
 def test_analysis_model_with_the_arms_in_another_order(part):
     """What is 2 in the new order was PERMUTATION[2] in the old."""
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
+    snapshot = a_snapshot(part)
     new_of_old = np.argsort(PERMUTATION)
     turned = snapshot._replace(
         arm=np.where(snapshot.arm >= 0, new_of_old[snapshot.arm], -1),
@@ -497,8 +524,8 @@ def test_analysis_model_with_the_arms_in_another_order(part):
         arm_total=snapshot.arm_total[:, PERMUTATION],
     )
     one, other = (
-        part.bind(AnalysisSetting(ARMS)).fit(snapshot),
-        part.bind(AnalysisSetting(tuple(ARMS[a] for a in PERMUTATION), True)).fit(turned),
+        part.bind(SETTING).fit(snapshot),
+        part.bind(SETTING._replace(arms=tuple(ARMS[a] for a in PERMUTATION))).fit(turned),
     )
     np.testing.assert_allclose(other.mean(), one.mean()[:, PERMUTATION], atol=1e-12)
     np.testing.assert_allclose(other.prob_best(AMONG[:, PERMUTATION]), one.prob_best(AMONG)[:, PERMUTATION], atol=1e-7)
@@ -510,8 +537,8 @@ def test_analysis_model_with_the_arms_in_another_order(part):
 @examples("analysis")
 def test_analysis_model_sees_nothing_but_what_is_known(part):
     """Values that are not known may be anything, and so may the covariates of those who are not enrolled."""
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(AnalysisSetting(ARMS))
+    snapshot = a_snapshot(part)
+    model = part.bind(SETTING)
     noise = np.where(snapshot.known, snapshot.value, 1e6)
     covariates = np.where((snapshot.arm >= 0)[..., None], snapshot.covariates, 1e6)
     disturbed = snapshot._replace(value=noise, covariates=covariates)
@@ -525,8 +552,8 @@ PREDICTING = [kind for kind in examples("analysis").args[1] if getattr(kind.valu
 
 @pytest.mark.parametrize("part", PREDICTING)
 def test_analysis_model_predicts_success(part):
-    snapshot = a_snapshot(yes_or_no="binary" in part.takes)
-    model = part.bind(AnalysisSetting(ARMS))
+    snapshot = a_snapshot(part)
+    model = part.bind(SETTING)
     found = holds(lambda given: success(model.fit(given)), snapshot)
     for name, value in found.items():
         assert value.shape == (R, A) and value.dtype == np.float64, name
