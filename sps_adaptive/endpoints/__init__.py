@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from sps_adaptive.endpoints.binary import Binary
 from sps_adaptive.endpoints.bounded import Bounded
 from sps_adaptive.endpoints.continuous import Continuous
+from sps_adaptive.endpoints.longitudinal import Longitudinal
 from sps_adaptive.endpoints.time_to_event import TimeToEvent
 from sps_adaptive.endpoints.timed_walk import TimedWalk
 
@@ -14,6 +15,7 @@ EndpointKind = Annotated[
     Binary
     | Bounded
     | Continuous
+    | Longitudinal
     | TimedWalk
     | TimeToEvent,
     Field(discriminator="kind"),
@@ -24,6 +26,7 @@ __all__ = [
     "Bounded",
     "Continuous",
     "EndpointKind",
+    "Longitudinal",
     "TimeToEvent",
     "TimedWalk",
     "truth_words",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
+from sps_adaptive.models.mmrm import Mmrm
 from sps_adaptive.models.normal import Normal
 from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
 from sps_adaptive.models.walk import Walk
@@ -15,6 +16,7 @@ AnalysisKind = Annotated[
     BetaBinomial
     | Normal
     | Ancova
+    | Mmrm
     | PiecewiseExponential
     | Walk
     | Weibull,
@@ -25,6 +27,7 @@ __all__ = [
     "AnalysisKind",
     "Ancova",
     "BetaBinomial",
+    "Mmrm",
     "Normal",
     "PiecewiseExponential",
     "Walk",

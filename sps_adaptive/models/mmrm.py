@@ -84,7 +84,6 @@ class Mmrm(Controlled):
         sign = 1.0 if setting.higher_is_better else -1.0
         adjusts = self.adjust_for_baseline and setting.baseline is not None
         return BoundMmrm(
-            getattr(setting.endpoint, "outcomes", None),
             self.sd,
             self.correlation,
             self.sd_patients,
@@ -121,8 +120,6 @@ class Mmrm(Controlled):
 class BoundMmrm:
     """The repeated-measures analysis of given arms."""
 
-    visits: int | None
-    """Number of visits; None: as many as there are outcomes."""
     sd: float | list[float]
     correlation: float
     sd_patients: float

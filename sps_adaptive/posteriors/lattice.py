@@ -27,7 +27,7 @@ def lattice(dimensions: int) -> tuple[Float[Array, "S D"], Float[Array, " S"]]:
     A rank-one lattice with a generator of Korobov's form, made periodic by
     :math:`u = x^3 (10 - 15 x + 6 x^2)` (Sloan and Joe 1994, sections 2 and 4): for smooth integrands far more
     accurate than as many Sobol points. It is symmetric about the middle, so that a probability and its complement
-    sum to 1. In more dimensions than five the weights would differ too much, and 2,048 Sobol points with
+    sum to 1. In more dimensions than five the weights would differ too much, and 4,096 Sobol points with
     their reflections stand in.
     """
     if dimensions == 0:
@@ -40,8 +40,8 @@ def lattice(dimensions: int) -> tuple[Float[Array, "S D"], Float[Array, " S"]]:
         weights = (30 * x**2 * (1 - x) ** 2).prod(axis=1)
         weights /= weights.sum()
     else:
-        half = sobol(2048, dimensions)
-        points, weights = np.concatenate([half, 1 - half]), np.full(4096, 1 / 4096)
+        half = sobol(4096, dimensions)
+        points, weights = np.concatenate([half, 1 - half]), np.full(8192, 1 / 8192)
     points.flags.writeable = weights.flags.writeable = False
     return points, weights
 

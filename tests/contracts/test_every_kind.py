@@ -68,6 +68,10 @@ HARM = {"kind": "harm", "probability": 0.6}
 
 BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
 
+SYMMETRY = {"structure": "compound_symmetry", "correlation": 0.6}
+
+LEAVING = {"hazard": 0.2, "reference": 1, "per_point_seen": 0.5, "per_point_unseen": -0.2}
+
 WALK = {"median": 9.5, "sd": 0.5, "correlation": 0.8}
 
 EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
@@ -86,6 +90,18 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE, "outcome": "change_from_baseline"},
         {"better": "lower", "assessed_at_month": 6, "sd": 1.4, "baseline": BASELINE},
     ],
+    ("endpoints", "longitudinal"): [
+        {"better": "lower", "visits_at_months": [6], "sd": 1.4, "correlation": SYMMETRY},
+        {"better": "higher", "visits_at_months": [1, 6], "sd": [1, 2], "correlation": SYMMETRY, "dropout": LEAVING},
+        {
+            "better": "lower",
+            "visits_at_months": [1, 2, 6],
+            "sd": 1.4,
+            "correlation": {"structure": "autoregressive", "correlation": 0.8},
+            "baseline": BASELINE,
+            "outcome": "change_from_baseline",
+        },
+    ],
     ("endpoints", "time_to_event"): [{"better": better, "follow_up_months": 12} for better in ("higher", "lower")],
     ("analysis", "beta_binomial"): [
         {},
@@ -99,6 +115,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ]
     + [{"variance": "plug_in", "sd": 1.2}],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
+    ("analysis", "mmrm"): [{"sd": 1.1}, {"sd": 1.1, "correlation": 0.3, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("analysis", "piecewise_exponential"): [{"cuts": [3, 6]}, {"cuts": [6], "covariates": ["first", "second"]}],
     ("endpoints", "bounded"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
     ("endpoints", "timed_walk"): [
@@ -382,6 +399,8 @@ TRUTHS = [
 @examples("endpoints")
 def test_endpoint(part, truth):
     cohort, truth, visits = the_cohort(), part.read(truth), part.outcomes
+    luck = np.random.default_rng(8).random((R, N, part.uniforms))
+    cohort = cohort if part.uniforms == 1 else cohort._replace(u_outcome={"response": luck})
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
     assert potential.value.shape == (R, N, A, visits)
