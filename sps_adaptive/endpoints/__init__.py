@@ -9,12 +9,13 @@ from sps_adaptive.endpoints.bounded import Bounded
 from sps_adaptive.endpoints.continuous import Continuous
 from sps_adaptive.endpoints.count import Count
 from sps_adaptive.endpoints.crossover import Crossover
+from sps_adaptive.endpoints.longitudinal import Longitudinal
 from sps_adaptive.endpoints.ordinal import Ordinal
 from sps_adaptive.endpoints.time_to_event import TimeToEvent
 from sps_adaptive.endpoints.timed_walk import TimedWalk
 
 EndpointKind = Annotated[
-    Binary | Bounded | Continuous | Count | Crossover | Ordinal | TimeToEvent | TimedWalk,
+    Binary | Bounded | Continuous | Count | Crossover | Longitudinal | Ordinal | TimeToEvent | TimedWalk,
     Field(discriminator="kind"),
 ]
 
@@ -25,6 +26,7 @@ __all__ = [
     "Count",
     "Crossover",
     "EndpointKind",
+    "Longitudinal",
     "Ordinal",
     "TimeToEvent",
     "TimedWalk",

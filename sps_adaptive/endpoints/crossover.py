@@ -133,6 +133,7 @@ class Crossover(Endpoint):
         truth: Mapping[str, Any],
         scale: str,
         shift: Float[Array, "R N #A"] | None = None,
+        control: int = 0,
     ) -> Float[Array, " A"]:
         """Return the oriented true mean under each treatment in steady state, averaged over patients and periods."""
         return np.asarray(self.sign * self._means(cohort, arms, truth, shift).mean(axis=(0, 1)))

@@ -68,6 +68,10 @@ HARM = {"kind": "harm", "probability": 0.6}
 
 BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
 
+SYMMETRY = {"structure": "compound_symmetry", "correlation": 0.6}
+
+LEAVING = {"hazard": 0.2, "reference": 1, "per_point_seen": 0.5, "per_point_unseen": -0.2}
+
 WALK = {"median": 9.5, "sd": 0.5, "correlation": 0.8}
 
 EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
@@ -99,6 +103,18 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "lower", "period_months": 2, "sd_between": 0, "sd_within": 0.8, "period_effect": 0.3},
         {"better": "lower", "period_months": 2, "sd_between": 1, "sd_within": 0.8, "measured": "throughout"},
     ],
+    ("endpoints", "longitudinal"): [
+        {"better": "lower", "visits_at_months": [6], "sd": 1.4, "correlation": SYMMETRY},
+        {"better": "higher", "visits_at_months": [1, 6], "sd": [1, 2], "correlation": SYMMETRY, "dropout": LEAVING},
+        {
+            "better": "lower",
+            "visits_at_months": [1, 2, 6],
+            "sd": 1.4,
+            "correlation": {"structure": "autoregressive", "correlation": 0.8},
+            "baseline": BASELINE,
+            "outcome": "change_from_baseline",
+        },
+    ],
     ("endpoints", "time_to_event"): [{"better": better, "follow_up_months": 12} for better in ("higher", "lower")],
     ("analysis", "beta_binomial"): [
         {},
@@ -126,6 +142,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         for carry_over in ("ignored", "estimated")
         for effect in ({}, {"mean": 0.3, "patients": 2})
     ],
+    ("analysis", "mmrm"): [{"sd": 1.1}, {"sd": 1.1, "correlation": 0.3, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("analysis", "piecewise_exponential"): [{"cuts": [3, 6]}, {"cuts": [6], "covariates": ["first", "second"]}],
     ("endpoints", "bounded"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
     ("endpoints", "timed_walk"): [
@@ -426,6 +443,8 @@ def truth_for(part: Any, truth: dict[str, Any]) -> dict[str, Any]:
 @examples("endpoints")
 def test_endpoint(part, truth):
     cohort, truth, visits = the_cohort(), part.read(truth_for(part, truth)), part.outcomes
+    luck = np.random.default_rng(8).random((R, N, part.uniforms))
+    cohort = cohort if part.uniforms == 1 else cohort._replace(u_outcome={"response": luck})
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
     assert part.uniforms <= cohort.u_outcome["response"].shape[2]
