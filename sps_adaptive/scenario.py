@@ -848,6 +848,7 @@ class Scenario(Part):
 
     def _endpoint_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         yield from self._correlation_problems()
+        yield from self._crossover_problems()
         for name in self.analysis:
             if name not in self.endpoints:
                 yield (
@@ -881,6 +882,22 @@ class Scenario(Part):
             for arm in getattr(model, "arm_priors", {}):
                 if arm not in self.arms:
                     yield ("analysis", name, "arm_priors", arm), f"there is no arm '{arm}'", self._the_arms()
+
+    def _crossover_problems(self) -> Iterator[Place]:
+        """Yield what does not go with patients who get both treatments."""
+        if self.endpoint.kind != "crossover":
+            return
+        if self.allocation.kind not in ("equal", "fixed"):
+            what = (
+                "patients get both treatments, so only their order is randomised, and nothing is gained by adapting it"
+            )
+            yield ("allocation", "kind"), what, "use allocation: {kind: equal}"
+        if self.is_platform:
+            yield (
+                ("arms",),
+                "arms that open late or close early, and patients who get both",
+                "leave opens and closes out",
+            )
 
     def _continuous_problems(self, name: str, endpoint: Continuous) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         if endpoint.outcome == "change_from_baseline" and endpoint.baseline is None:
