@@ -26,7 +26,16 @@ from sps_adaptive.contracts import (
     Secondary,
     Span,
 )  # fmt: skip
-from sps_adaptive.decisions import DecisionKind, Efficacy, Equivalence, Predictive, PredictiveSuccess, Promote, Prune
+from sps_adaptive.decisions import (
+    BenefitRisk,
+    DecisionKind,
+    Efficacy,
+    Equivalence,
+    Predictive,
+    PredictiveSuccess,
+    Promote,
+    Prune,
+)
 from sps_adaptive.decisions.claim import Claim
 from sps_adaptive.decisions.contradictions import contradictions
 from sps_adaptive.decisions.rule import Ignored, Rule
@@ -299,7 +308,9 @@ class Scenario(Part):
         """Return the oriented true value of each arm on the scale of the endpoint's analysis, over these patients."""
         kind, stated = self.endpoints[endpoint], self.truth(truth).of(endpoint)
         added = self._shift(truth, endpoint, cohort)
-        return kind.true_values(cohort, self.arm_names, kind.read(stated), self.analysis[endpoint].scale, added)
+        return kind.true_values(
+            cohort, self.arm_names, kind.read(stated), self.analysis[endpoint].scale, added, self.control
+        )
 
     def differs_among_patients(self, truth: str, endpoint: str) -> bool:
         """Return whether true values depend on who the patients are or on when they come."""
@@ -320,6 +331,12 @@ class Scenario(Part):
         for position, rule in enumerate(self.decisions):
             for path, leaf in rule.leaves():
                 yield (position, *path), leaf
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The value of one unit of each endpoint, where a rule weighs benefits and harms; empty elsewhere."""
+        weighing = [rule for _, rule in self.rules() if isinstance(rule, BenefitRisk)]
+        return weighing[0].weights if weighing else {}
 
     def claims(self) -> list[tuple[RulePath, Rule]]:
         """Return the rules that declare arms effective by a margin of their own, with their paths."""
@@ -413,7 +430,7 @@ class Scenario(Part):
 
     def _secondaries(self) -> tuple[Secondary, ...]:
         """Return the endpoints beside the primary one; rules ask for some of them."""
-        asked = {getattr(rule, "endpoint", None) for _, rule in self.rules()}
+        asked = {name for _, rule in self.rules() if isinstance(rule, Crossing) for name in rule.asks}
         return tuple(
             Secondary(name, endpoint, self._model(name), self.scale(name), name in asked)
             for name, endpoint in list(self.endpoints.items())[1:]
@@ -617,9 +634,11 @@ class Scenario(Part):
     def _rule_problems(self, rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         """Yield what cannot be about a rule in this trial."""
         name = (rule.endpoint if isinstance(rule, Crossing) else None) or self.endpoint_name
-        if name not in self.endpoints:
-            yield ("endpoint",), f"there is no endpoint '{name}'", f"the endpoints are: {', '.join(self.endpoints)}"
-            return
+        for asked in sorted(rule.asks) if isinstance(rule, Crossing) else []:
+            if asked not in self.endpoints:
+                place = ("weights", asked) if isinstance(rule, BenefitRisk) else ("endpoint",)
+                yield place, f"there is no endpoint '{asked}'", f"the endpoints are: {', '.join(self.endpoints)}"
+                return
         if name != self.endpoint_name and isinstance(rule, Predictive | PredictiveSuccess):
             yield ("endpoint",), "success is that of the primary endpoint", "leave endpoint out"
         if isinstance(rule, Crossing) and self.is_share(name) and abs(rule.by) >= 1:

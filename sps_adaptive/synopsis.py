@@ -20,6 +20,7 @@ from sps_adaptive.endpoints import Binary
 from sps_adaptive.endpoints.course import Course, numbers
 from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population import Poisson, Sites
+from sps_adaptive.prior_checks import expectations, surprises
 from sps_adaptive.realisation import Minimisation, PermutedBlock, Stratified
 from sps_adaptive.scenario import Moment, Scenario, TruthSpec
 from sps_adaptive.schedules import Enrolled, NoLooks
@@ -43,8 +44,9 @@ def describe(scenario: Scenario) -> list[str]:
     return [
         _arms(scenario),
         _population(scenario),
-        _endpoint(scenario),
-        _analysis(scenario),
+        *_endpoints(scenario),
+        *_analyses(scenario),
+        *expectations(scenario),
         _looks(scenario),
         _allocation(scenario),
         *_decisions(scenario),
@@ -214,29 +216,44 @@ def _population(scenario: Scenario) -> str:
             f"{name} ({', '.join(f'{level} {percent(share)}' for level, share in levels.items())})"
             for name, levels in population.covariates.items()
         ]
-        text += f"Known at enrolment: {listed(told)}; without effect on the outcome. "
+        matter = [name for name, truth in scenario.truths.items() if truth.effects]
+        if not matter:
+            effect = "without effect on the outcome"
+        elif len(matter) == len(scenario.truths):
+            effect = "with effects on outcomes in every truth"
+        else:
+            effect = f"with effects on outcomes in {listed(matter)}"
+        text += f"Known at enrolment: {listed(told)}; {effect}. "
     if population.dropout is None:
         return text + "Nobody drops out."
     by = population.dropout.by_month
     return text + f"{percent(population.dropout.proportion)} have dropped out by {by:g} months after enrolment."
 
 
-def _endpoint(scenario: Scenario) -> str:
-    endpoint, name = scenario.endpoint, scenario.endpoint_name
-    what = f" ({endpoint.description.rstrip('.')})" if endpoint.description else ""
-    window = f", give or take {endpoint.window_months:g} months" if endpoint.window_months else ""
-    return (
-        f"Endpoint: {name}{what}, {endpoint.describe()}, assessed {endpoint.assessed_at_month:g} months "
-        f"after enrolment{window}; {endpoint.better} is better."
-    )
+def _endpoints(scenario: Scenario) -> Iterator[str]:
+    several = len(scenario.endpoints) > 1
+    for place, (name, endpoint) in enumerate(scenario.endpoints.items()):
+        head = ("Primary endpoint" if place == 0 else "Secondary endpoint") if several else "Endpoint"
+        what = f" ({endpoint.description.rstrip('.')})" if endpoint.description else ""
+        window = f", give or take {endpoint.window_months:g} months" if endpoint.window_months else ""
+        yield (
+            f"{head}: {name}{what}, {endpoint.describe()}, assessed {endpoint.assessed_at_month:g} months "
+            f"after enrolment{window}; {endpoint.better} is better."
+        )
+    if scenario.correlations:
+        told = [f"{pair.between[0]} and {pair.between[1]} ({pair.correlation:g})" for pair in scenario.correlations]
+        yield f"Correlated within patients, given the arm: {listed(told)}."
 
 
-def _analysis(scenario: Scenario) -> str:
-    summary = (type(scenario.analysis[scenario.endpoint_name]).__doc__ or "").strip().split("\n\n")[0]
-    return (
-        f"Analysis: {scenario.analysis[scenario.endpoint_name].kind}. {' '.join(summary.split())} Patients without an "
-        "outcome are left out."
-    )
+def _analyses(scenario: Scenario) -> Iterator[str]:
+    several, told = len(scenario.endpoints) > 1, set[str]()
+    for name in scenario.endpoints:
+        model = scenario.analysis[name]
+        summary = " ".join((type(model).__doc__ or "").strip().split("\n\n")[0].split())
+        head = f"Analysis of {name}" if several else "Analysis"
+        again = model.kind in told
+        told.add(model.kind)
+        yield f"{head}: {model.kind}." + ("" if again else f" {summary} {model.left_out}")
 
 
 def _looks(scenario: Scenario) -> str:
@@ -253,9 +270,10 @@ def _allocation(scenario: Scenario) -> str:
 
 
 def _decisions(scenario: Scenario) -> list[str]:
-    scale = scenario.scale(scenario.endpoint_name)
-    measured = Measured(scenario.arm_names[scenario.control], scenario.is_proportion, scale.unit)
-    return [f"Rule {n}: {rule.words(measured)}." for n, rule in enumerate(scenario.decisions, start=1)]
+    control = scenario.arm_names[scenario.control]
+    each = {name: Measured(control, scenario.is_share(name), scenario.scale(name).unit) for name in scenario.endpoints}
+    measured = each.pop(scenario.endpoint_name)._replace(others=each)
+    return [f"Rule {n}: {rule.sentence(measured)}." for n, rule in enumerate(scenario.decisions, start=1)]
 
 
 # ------------------------------------------------------------------------- what a statistician would ask
@@ -269,6 +287,7 @@ def warnings(scenario: Scenario) -> list[str]:
         *_about_decisions(scenario),
         *_about_openings(scenario),
         *_about_truths(scenario),
+        *surprises(scenario),
         *_about_size(scenario),
         *_about_names(scenario),
         *_about_sources(scenario),

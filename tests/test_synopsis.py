@@ -53,7 +53,7 @@ MENDED = ("allocation.floor", 0.2)
 @every_file
 def test_the_sentences_tell_the_numbers_of_the_file(file):
     scenario = loaded(file)
-    arms, population, endpoint, analysis, looks, randomisation, *rules, benchmark = describe(scenario)
+    arms, population, endpoint, analysis, prior, looks, randomisation, *rules, benchmark = describe(scenario)
     control, *others = scenario.arm_names
     assert control in arms and all(other in arms for other in others)
     assert f"at most {scenario.population.patients}" in population
@@ -72,6 +72,7 @@ def test_the_sentences_tell_the_numbers_of_the_file(file):
     assert f"{scenario.endpoint.better} is better" in endpoint
     assert scenario.endpoint_name in endpoint
     assert scenario.analysis[scenario.endpoint_name].kind in analysis
+    assert prior.startswith("Prior: before any data")
     for count in scenario.looks.counts(scenario.population.patients):
         assert str(count) in looks
     assert scenario.looks.kind in looks

@@ -237,6 +237,21 @@ _ESTIMATION = (
     ),
 )
 
+_NET_BENEFIT = (
+    _mean(
+        "net_benefit_per_patient",
+        "utility",
+        "Mean true net benefit of the patients' arms over the control, per patient enrolled, endpoints weighed as the "
+        "rule `benefit_risk` does.",
+    ),
+    _mean(
+        "net_benefit_of_choice",
+        "utility",
+        "Mean true net benefit over the control of the arm that is selected, 0 where none is: what future patients "
+        "gain.",
+    ),
+)
+
 _LOOKS = (
     _proportion("look_taken", "Probability that a look takes place, by look."),
     _mean("look_month", "months", "Mean time from the opening to a look, among trials in which it takes place."),
@@ -261,7 +276,7 @@ _LOOKS = (
     *_quantiles("allocation", "probability", "the probability of an arm after a look", (0.05, 0.50, 0.95)),
 )
 
-_SECONDARY = (
+SECONDARY = (
     _mean("estimate", "endpoint", "Mean of the final posterior mean of an endpoint beside the primary one, by arm."),
     _mean("effect", "endpoint", "Mean of its final estimate of arm minus control, by arm."),
     _mean("bias", "endpoint", "Mean of that estimate minus the true effect, by arm."),
@@ -272,9 +287,11 @@ _SECONDARY = (
         "without regard to the primary endpoint and to the number of endpoints, and declares nothing.",
     ),
 )
+"""The figures of each endpoint beside the primary one, whose name comes before theirs."""
 
 METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*_ERRORS, *_STOPPING, *_SIZE, *_OPENINGS, *_TIME, *_ESTIMATION, *_LOOKS)
+    metric.name: metric
+    for metric in (*_ERRORS, *_STOPPING, *_SIZE, *_OPENINGS, *_TIME, *_ESTIMATION, *_NET_BENEFIT, *_LOOKS)
 }
 """Every metric by name, in the order of the summary."""
 
@@ -284,6 +301,6 @@ def metrics_of(secondaries: Iterable[str]) -> Mapping[str, Metric]:
     more = {
         f"{endpoint}: {metric.name}": metric._replace(name=f"{endpoint}: {metric.name}")
         for endpoint in secondaries
-        for metric in _SECONDARY
+        for metric in SECONDARY
     }
     return METRICS | more if more else METRICS

@@ -89,7 +89,12 @@ def block_sums(scenario: Scenario, truth: str, tables: Block, keep: int) -> dict
         trials = trials_of(tables, code, keep, len(state.arms), n_looks)
         if len(trials.outcome) == 0:
             continue
-        series = list(series_of(trials, state, patients, scenario.endpoint.kind == "binary"))
+        series = list(series_of(trials, state, patients, scenario.endpoint.analysed_as == "binary"))
+        if scenario.weights:
+            states = {scenario.endpoint_name: state, **others}
+            series += net_benefits(
+                trials, state, np.sum([w * states[name].effect for name, w in scenario.weights.items()], axis=0)
+            )
         for number, (endpoint, other) in enumerate(others.items()):
             series += secondaries(endpoint, at_end_of(tables, code, keep, number, len(state.arms)), other)
         parts += [powers(series, code), *(histogram(each, code) for each in series if _has_quantiles(each))]
@@ -202,7 +207,8 @@ def estimates(trials: Trials, state: TrueState, is_binary: bool) -> Iterator[Ser
     arms, effect, control = trials.arms, state.effect, state.control
     if is_binary:
         yield Series("events", trials.total)
-    yield Series("mean_outcome", _ratio(trials.total, trials.n_known), origin=float(state.value[control]))
+    origin = float(state.value[control]) if state.is_observed else 0.0
+    yield Series("mean_outcome", _ratio(trials.total, trials.n_known), origin=origin)
     error = np.where(
         np.isfinite(arms.opened_month), arms.effect - effect, np.nan
     )  # nothing is told of an arm that never was
@@ -213,9 +219,16 @@ def estimates(trials: Trials, state: TrueState, is_binary: bool) -> Iterator[Ser
     for arm in _numbers(state.is_experimental):
         yield Series("bias", error[:, arm], arm + 1)
         yield Series("bias_if_claimed", np.where(arms.is_claimed[:, arm], error[:, arm], np.nan), arm + 1)
-        yield Series("bias_observed", observed_error[:, arm], arm + 1)
+        if state.is_observed:
+            yield Series("bias_observed", observed_error[:, arm], arm + 1)
         yield Series("coverage", np.where(fitted & np.isfinite(error), inside, np.nan)[:, arm], arm + 1)
     yield Series("fit_failed", ~np.all(fitted[:, state.is_experimental], axis=1) | (trials.failed_fits > 0))
+
+
+def net_benefits(trials: Trials, state: TrueState, benefit: Float[Array, " A"]) -> Iterator[Series]:
+    """Return what patients gain over the control, all endpoints weighed together."""
+    yield Series("net_benefit_per_patient", _ratio(trials.arms.n_enrolled @ benefit, trials.n_enrolled))
+    yield Series("net_benefit_of_choice", np.append(benefit[state.control], benefit)[trials.selected_arm])
 
 
 def secondaries(endpoint: str, arms: SecondaryAtEnd, state: TrueState) -> Iterator[Series]:

@@ -46,6 +46,8 @@ class TrueState(NamedTuple):
     """A month near the end of the trial, about which sums of durations are taken; it has no other meaning."""
     may_close: bool = False
     """Whether enrolment may close by the calendar before the last patient."""
+    is_observed: bool = True
+    """Whether the mean of the patients' outcomes, arm by arm, is what the analysis estimates."""
     is_platform: bool = False
     """Whether arms open or close by the protocol while the trial enrols."""
 
@@ -130,6 +132,7 @@ def _true_state(case: _Case) -> TrueState:
         is_worst=oriented <= oriented.min() + rounding,
         reference_month=float(np.rint(last + scenario.endpoints[name].assessed_at_month)),
         may_close=scenario.population.closes_at_month is not None,
+        is_observed=scale.name in scenario.endpoints[name].observed_scales,
         is_platform=scenario.is_platform,
     )
 

@@ -57,7 +57,11 @@ def _tables(results: Answer, *, full: bool) -> None:
     say(" ".join(results.scenario.title.split()), bold=True)
     prose(_about(results))
     certain = partial(_certified, full=full)
-    for made in (_claims, certain, _patients, _openings, _endings, _looks, _calendar, _estimates):
+    shown_in_order = (
+        _claims, certain, _patients, _openings, _endings, _looks, _calendar, _estimates, _secondaries, _net_benefits,
+        _failed_fits,
+    )  # fmt: skip
+    for made in shown_in_order:
         if shown := made(results, figures):
             say()
             _show(shown)
@@ -111,7 +115,8 @@ def _files(results: Answer) -> None:
     if isinstance(results, ExactResults):
         say(f"Every bound:  {results.folder / CERTIFICATES}")
     else:
-        say(f"Every trial:  {results.folder}, tables trials, looks, arms (see DICTIONARY.md)")
+        also = ", secondaries" if len(results.scenario.endpoints) > 1 else ""
+        say(f"Every trial:  {results.folder}, tables trials, looks, arms{also} (see DICTIONARY.md)")
 
 
 # --------------------------------------------------------------------------------------- the tables
@@ -281,7 +286,7 @@ def _shown_looks(n_looks: int) -> list[int]:
 
 
 def _calendar(results: Answer, figures: Figures) -> Table:
-    is_binary = results.scenario.endpoint.kind == "binary"
+    is_binary = results.scenario.endpoint.analysed_as == "binary"
     made = Table(
         "Time, and outcomes in the trial",
         ["truth", "design"],
@@ -313,8 +318,10 @@ def _without_months(results: Answer, figures: Figures) -> str:
 
 def _estimates(results: Answer, figures: Figures) -> Table:
     control = results.scenario.arm_names[results.scenario.control]
+    scale = results.scenario.scale(results.scenario.endpoint_name).name.replace("_", " ")
+    what = "" if scale in ("mean", "probability") else f"{scale}, "
     made = Table(
-        f"The reported effect (arm minus {control}, in the final analysis)",
+        f"The reported effect ({what}arm minus {control}, in the final analysis)",
         ["truth", "arm", "design"],
         ["bias", "observed", "if declared", "RMSE", "coverage, %"],
         "Bias of the posterior mean, of the observed difference, and of the posterior mean in trials that declare the "
@@ -333,6 +340,66 @@ def _estimates(results: Answer, figures: Figures) -> Table:
                     percent(get("coverage", arm)),
                 )
     return made
+
+
+def _secondaries(results: Answer, figures: Figures) -> Table | None:
+    names, control = list(results.scenario.endpoints)[1:], results.scenario.arm_names[results.scenario.control]
+    if not names:
+        return None
+    made = Table(
+        f"The other endpoints (arm minus {control}, in the final analysis)",
+        ["truth", "endpoint", "arm", "design"],
+        ["effect", "bias", "coverage, %", "probably better, %"],
+        "Reported without gating: nothing is declared of them. Probably better: posterior probability above 0.975.",
+    )
+    for truth in results.truths:
+        for name in names:
+            for arm in _experimental(results.scenario):
+                for design in DESIGNS:
+                    get = _Row(figures, truth, design)
+                    made.add(
+                        truth,
+                        name,
+                        arm,
+                        design,
+                        number(get(f"{name}: effect", arm), 3, signed=True),
+                        number(get(f"{name}: bias", arm), 3, signed=True),
+                        percent(get(f"{name}: coverage", arm)),
+                        percent(get(f"{name}: probably_better", arm)),
+                    )
+    return made
+
+
+def _net_benefits(results: Answer, figures: Figures) -> Table | None:
+    weights = results.scenario.weights
+    if not weights:
+        return None
+    made = Table(
+        "Net benefit over the control",
+        ["truth", "design"],
+        ["per patient", "of the choice"],
+        f"Endpoints weighed: {', '.join(f'{name} {weight:g}' for name, weight in weights.items())}. Per patient: of "
+        "the arms that the patients of the trial are on. Of the choice: of the arm selected, for patients to come.",
+    )
+    for get in _rows(results, figures):
+        made.add(
+            get.truth,
+            get.design,
+            number(get("net_benefit_per_patient"), 3, signed=True),
+            number(get("net_benefit_of_choice"), 3, signed=True),
+        )
+    return made
+
+
+def _failed_fits(results: Answer, figures: Figures) -> str | None:
+    failed = [
+        f"{_percent(figure)} of trials ({get.truth}, {get.design})"
+        for get in _rows(results, figures)
+        if (figure := get("fit_failed")) and figure.estimate > 0
+    ]
+    if not failed:
+        return None
+    return f"Fits that failed, at some analysis: {', '.join(failed)}. Such an analysis answers from its prior."
 
 
 def _everything(results: Answer) -> Iterator[Table]:

@@ -98,7 +98,7 @@ def story(told: Replay, *, patients: bool) -> None:
 
 def _look_table(scenario: Scenario, look: dict[str, Any]) -> Table:
     name = "Final analysis" if look["is_final"] else f"Look {look['look']}"
-    is_binary = scenario.endpoint.kind == "binary"
+    is_binary = scenario.endpoint.analysed_as == "binary"
     goes_on = not look["is_final"] and look["stop_reason"] == "none"
     made = Table(
         f"{name}, month {look['month']:.1f}: {look['n_enrolled']} enrolled, {look['n_known']} known, "

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sps_adaptive.decisions.all_of import AllOf
 from sps_adaptive.decisions.any_of import AnyOf
+from sps_adaptive.decisions.benefit_risk import BenefitRisk
 from sps_adaptive.decisions.drop_arm import DropArm
 from sps_adaptive.decisions.efficacy import Efficacy
 from sps_adaptive.decisions.equivalence import Equivalence
@@ -23,6 +24,7 @@ DecisionKind = Annotated[
     | Futility
     | DropArm
     | Harm
+    | BenefitRisk
     | Equivalence
     | Prune
     | Promote
@@ -39,6 +41,7 @@ AnyOf.model_rebuild(_types_namespace={"DecisionKind": DecisionKind})
 __all__ = [
     "AllOf",
     "AnyOf",
+    "BenefitRisk",
     "DecisionKind",
     "DropArm",
     "Efficacy",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sps_adaptive.arrays import TIE
 from sps_adaptive.decisions.any_of import AnyOf
+from sps_adaptive.decisions.benefit_risk import BenefitRisk
 from sps_adaptive.decisions.joined import Joined
 from sps_adaptive.decisions.non_inferiority import NonInferiority
 from sps_adaptive.decisions.predictive import Predictive
@@ -179,6 +180,8 @@ def same_probability(high: Crossing, low: Crossing) -> bool:
         return False
     kinds = {getattr(rule, "against", "control") for rule in (high, low)}
     predicts = {predicted(rule) for rule in (high, low)}
+    if high.endpoint != low.endpoint or isinstance(low, BenefitRisk):
+        return False
     return len(kinds) == 1 and high.by == low.by and len(predicts) == 1
 
 

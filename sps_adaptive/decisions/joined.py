@@ -68,7 +68,7 @@ class Joined(Rule):
 
     def told(self, measured: Measured, word: str) -> str:
         """Return the rules in plain English, one after the other."""
-        each = f"; {word} ".join(f"({rule.words(measured)})" for rule in self.rules)
+        each = f"; {word} ".join(f"({rule.sentence(measured)})" for rule in self.rules)
         return f"{each}{self.when()}"
 
     def problems(self, n_looks: int, at_final: bool) -> list[Place]:

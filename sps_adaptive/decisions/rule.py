@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol, Self
 
@@ -39,6 +39,8 @@ class Measured(NamedTuple):
     """Whether the endpoint is a share of patients."""
     unit: str
     """Unit of the endpoint, where it has one."""
+    others: Mapping[str, Measured] = {}
+    """The same of the endpoints beside the primary one, by name."""
 
     def difference(self, size: float) -> str:
         """Return a difference with its unit."""
@@ -180,6 +182,11 @@ class Rule(Part):
     def words(self, measured: Measured) -> str:
         """Return the rule in plain English, without a full stop."""
         raise NotImplementedError
+
+    def sentence(self, measured: Measured) -> str:
+        """Return the rule in plain English, with the endpoint that it is about where that is not the primary one."""
+        name: str = getattr(self, "endpoint", None) or ""
+        return f"on {name}, {self.words(measured.others[name])}" if name in measured.others else self.words(measured)
 
     def when(self) -> str:
         """Return in plain English at which looks the rule is heard, and that it need not be followed where it need not.

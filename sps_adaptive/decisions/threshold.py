@@ -36,6 +36,11 @@ class Crossing(Rule):
     """The threshold: one number; one for each look and, where the rule speaks there, the final analysis; or a shape."""
 
     @property
+    def asks(self) -> frozenset[str]:
+        """The endpoints beside the primary one that the rule must know."""
+        return frozenset() if self.endpoint is None else frozenset({self.endpoint})
+
+    @property
     def upper(self) -> bool:
         """Whether the rule speaks above its threshold, and not below it."""
         raise NotImplementedError

@@ -36,6 +36,8 @@ class Endpoint(Part):
     """Whether the analysis must know how long each patient has been followed."""
     has_events: ClassVar[bool] = False
     """Whether the last outcome tells of an event, so that looks can wait for a number of them."""
+    observed_scales: ClassVar[frozenset[str]] = frozenset({"mean", "probability"})
+    """The scales on which the mean of the patients' last outcomes, arm by arm, is what the analysis estimates."""
     luck_rises: ClassVar[bool] = True
     """Whether a larger uniform gives a larger outcome on the endpoint's own scale, for correlations of endpoints."""
 

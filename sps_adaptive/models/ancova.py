@@ -9,12 +9,14 @@ import numpy as np
 from pydantic import Field
 
 from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
+from sps_adaptive.models.arm_priors import by_arm
 from sps_adaptive.models.controls import Controlled
 from sps_adaptive.models.normal import (
     NormalPrior,
     Patients,
     arm_products_of,
     degrees_of_freedom,
+    drawn_scores,
     own_variance,
     pooled_variance,
     prior_arrays,
@@ -53,7 +55,7 @@ class Ancova(Controlled):
     final value, with a smaller variance than either alone (Senn 2006). The stated `sd` is that of the residuals.
     """
 
-    takes: ClassVar[frozenset[str]] = frozenset({"continuous"})
+    takes: ClassVar[frozenset[str]] = frozenset({"continuous", "timed_walk"})
     scale: ClassVar[str] = "mean"
     needs_baseline: ClassVar[bool] = True
 
@@ -74,6 +76,13 @@ class Ancova(Controlled):
         mean, patients = prior_arrays(self.prior, self.arm_priors, setting.arms, setting.higher_is_better)
         slope = self.slope.mean if setting.higher_is_better else -self.slope.mean
         return BoundAncova(self.sd, self.sd_patients, mean, patients, slope, self.slope.patients)
+
+    def prior_predictive(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return scores of new patients with an average baseline; None where a prior is flat."""
+        priors = by_arm(self.prior, self.arm_priors, setting.arms)
+        return drawn_scores(priors, self.sd, self.sd_patients, n, generator)
 
 
 @dataclass(frozen=True, eq=False)

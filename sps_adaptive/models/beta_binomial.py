@@ -14,6 +14,9 @@ from sps_adaptive.models.controls import Controlled
 from sps_adaptive.part import Part
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from sps_adaptive.contracts import Array
     from sps_adaptive.posteriors.beta import Priors
 
 
@@ -57,6 +60,21 @@ class BetaBinomial(Controlled):
         if setting.higher_is_better:
             return BoundBetaBinomial(tuple((prior.alpha, prior.beta) for prior in priors))
         return BoundBetaBinomial(tuple((prior.beta, prior.alpha) for prior in priors))
+
+    def prior_means(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return draws of the event's probability on each arm."""
+        priors = by_arm(self.prior, self.arm_priors, setting.arms)
+        return np.stack([generator.beta(prior.alpha, prior.beta, n) for prior in priors], axis=1)
+
+    def prior_predictive(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return whether new patients have the event."""
+        rate = self.prior_means(setting, n, generator)
+        assert rate is not None
+        return (generator.random(rate.shape) < rate).astype(float)
 
 
 @dataclass(frozen=True)

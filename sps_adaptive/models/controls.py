@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 
@@ -26,9 +26,30 @@ class Controlled(Part):
     power, and is biased if outcomes drift while the trial enrols. Without arms that open late or close early there is
     no difference. Probabilities of being the best of several arms, and rules that use them, take every patient."""
 
+    left_out: ClassVar[str] = "Patients without an outcome are left out."
+    """What becomes of patients whose outcome is not known, in plain English."""
+
     def problems(self, setting: AnalysisSetting) -> list[tuple[tuple[str | int, ...], str, str]]:
         """Return what cannot be about the model in its trial, as (path, message, hint)."""
         return []
+
+    def prior_predictive(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return the last outcome of n new patients on each arm as the prior expects them, on the endpoint's own scale.
+
+        None where a prior is flat.
+        """
+        return None
+
+    def prior_means(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return n draws of each arm's value from the prior, on the scale of the analysis as the endpoint states it.
+
+        None where a prior is flat, or where the model does not tell.
+        """
+        return None
 
 
 @dataclass(frozen=True, eq=False)

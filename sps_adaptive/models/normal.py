@@ -76,7 +76,7 @@ class Normal(Controlled):
     `known` to plan with a standard deviation from the literature.
     """
 
-    takes: ClassVar[frozenset[str]] = frozenset({"continuous"})
+    takes: ClassVar[frozenset[str]] = frozenset({"continuous", "timed_walk"})
     scale: ClassVar[str] = "mean"
     needs_baseline: ClassVar[bool] = False
 
@@ -104,6 +104,31 @@ class Normal(Controlled):
         """Return the model for these arms, oriented: larger is better."""
         mean, patients = prior_arrays(self.prior, self.arm_priors, setting.arms, setting.higher_is_better)
         return BoundNormal(self.variance, self.sd, self.sd_patients, mean, patients)
+
+    def prior_predictive(
+        self, setting: AnalysisSetting, n: int, generator: np.random.Generator
+    ) -> Float[Array, "n A"] | None:
+        """Return scores of new patients; None where a prior is flat."""
+        priors = by_arm(self.prior, self.arm_priors, setting.arms)
+        return drawn_scores(priors, self.sd, np.inf if self.variance == "known" else self.sd_patients, n, generator)
+
+
+def drawn_scores(
+    priors: tuple[NormalPrior, ...], sd: float, sd_patients: float, n: int, generator: np.random.Generator
+) -> Float[Array, "n A"] | None:
+    """Return scores of n new patients on each arm as their priors expect them; None where a prior is flat.
+
+    A new score has a Student-t distribution with location m, squared scale s^2 (1 + 1 / kappa) and nu degrees of
+    freedom; normal where the standard deviation is known (nu infinite).
+    """
+    if sd_patients == 0 or any(prior.patients == 0 for prior in priors):
+        return None
+    shape = (n, len(priors))
+    noise = generator.standard_normal(shape)
+    if np.isfinite(sd_patients):
+        noise /= np.sqrt(generator.chisquare(sd_patients, (n, 1)) / sd_patients)
+    spread = np.array([sd * np.sqrt(1 + 1 / prior.patients) for prior in priors])
+    return np.array([prior.mean for prior in priors]) + spread * noise
 
 
 @dataclass(frozen=True, eq=False)
