@@ -6,10 +6,26 @@ from pydantic import Field
 
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
+from sps_adaptive.models.logistic import Logistic
+from sps_adaptive.models.negative_binomial import NegativeBinomial
 from sps_adaptive.models.normal import Normal
 from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
+from sps_adaptive.models.walk import Walk
 from sps_adaptive.models.weibull import Weibull
 
-AnalysisKind = Annotated[BetaBinomial | Normal | Ancova | PiecewiseExponential | Weibull, Field(discriminator="kind")]
+AnalysisKind = Annotated[
+    BetaBinomial | Normal | Ancova | Logistic | NegativeBinomial | PiecewiseExponential | Walk | Weibull,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["AnalysisKind", "Ancova", "BetaBinomial", "Normal", "PiecewiseExponential", "Weibull"]
+__all__ = [
+    "AnalysisKind",
+    "Ancova",
+    "BetaBinomial",
+    "Logistic",
+    "NegativeBinomial",
+    "Normal",
+    "PiecewiseExponential",
+    "Walk",
+    "Weibull",
+]
