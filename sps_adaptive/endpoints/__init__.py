@@ -5,12 +5,33 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Field
 
 from sps_adaptive.endpoints.binary import Binary
+from sps_adaptive.endpoints.bounded import Bounded
 from sps_adaptive.endpoints.continuous import Continuous
+from sps_adaptive.endpoints.count import Count
+from sps_adaptive.endpoints.crossover import Crossover
+from sps_adaptive.endpoints.longitudinal import Longitudinal
+from sps_adaptive.endpoints.ordinal import Ordinal
 from sps_adaptive.endpoints.time_to_event import TimeToEvent
+from sps_adaptive.endpoints.timed_walk import TimedWalk
 
-EndpointKind = Annotated[Binary | Continuous | TimeToEvent, Field(discriminator="kind")]
+EndpointKind = Annotated[
+    Binary | Bounded | Continuous | Count | Crossover | Longitudinal | Ordinal | TimeToEvent | TimedWalk,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["Binary", "Continuous", "EndpointKind", "TimeToEvent", "truth_words"]
+__all__ = [
+    "Binary",
+    "Bounded",
+    "Continuous",
+    "Count",
+    "Crossover",
+    "EndpointKind",
+    "Longitudinal",
+    "Ordinal",
+    "TimeToEvent",
+    "TimedWalk",
+    "truth_words",
+]
 
 
 def truth_words() -> list[str]:
