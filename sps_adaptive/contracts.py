@@ -357,8 +357,12 @@ class Endpoint(Protocol):
         truth: Any,
         scale: str,
         shift: Float[Array, "R N #A"] | None = None,
+        control: int = 0,
     ) -> Float[Array, " A"]:
-        """Return the oriented true value of each arm on a scale, averaged over patients where it differs among them."""
+        """Return the oriented true value of each arm on a scale, averaged over patients where it differs among them.
+
+        `control` is the index of the arm that scales compare with, where they compare.
+        """
         ...
 
     def scale(self, name: str) -> Scale:

@@ -308,7 +308,9 @@ class Scenario(Part):
         """Return the oriented true value of each arm on the scale of the endpoint's analysis, over these patients."""
         kind, stated = self.endpoints[endpoint], self.truth(truth).of(endpoint)
         added = self._shift(truth, endpoint, cohort)
-        return kind.true_values(cohort, self.arm_names, kind.read(stated), self.analysis[endpoint].scale, added)
+        return kind.true_values(
+            cohort, self.arm_names, kind.read(stated), self.analysis[endpoint].scale, added, self.control
+        )
 
     def differs_among_patients(self, truth: str, endpoint: str) -> bool:
         """Return whether true values depend on who the patients are or on when they come."""

@@ -5,13 +5,29 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Field
 
 from sps_adaptive.endpoints.binary import Binary
+from sps_adaptive.endpoints.bounded import Bounded
 from sps_adaptive.endpoints.continuous import Continuous
+from sps_adaptive.endpoints.count import Count
 from sps_adaptive.endpoints.ordinal import Ordinal
 from sps_adaptive.endpoints.time_to_event import TimeToEvent
+from sps_adaptive.endpoints.timed_walk import TimedWalk
 
-EndpointKind = Annotated[Binary | Continuous | Ordinal | TimeToEvent, Field(discriminator="kind")]
+EndpointKind = Annotated[
+    Binary | Bounded | Continuous | Count | Ordinal | TimeToEvent | TimedWalk,
+    Field(discriminator="kind"),
+]
 
-__all__ = ["Binary", "Continuous", "EndpointKind", "Ordinal", "TimeToEvent", "truth_words"]
+__all__ = [
+    "Binary",
+    "Bounded",
+    "Continuous",
+    "Count",
+    "EndpointKind",
+    "Ordinal",
+    "TimeToEvent",
+    "TimedWalk",
+    "truth_words",
+]
 
 
 def truth_words() -> list[str]:

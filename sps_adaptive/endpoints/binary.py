@@ -64,6 +64,7 @@ class Binary(Assessed):
         truth: BinaryTruth,
         scale: str,
         shift: Float[Array, "R N #A"] | None = None,
+        control: int = 0,
     ) -> Float[Array, " A"]:
         """Return the oriented true probability of each arm, or the log odds of the average patient."""
         from scipy.special import logit

@@ -82,6 +82,7 @@ class Continuous(Assessed):
         truth: ContinuousTruth,
         scale: str,
         shift: Float[Array, "R N #A"] | None = None,
+        control: int = 0,
     ) -> Float[Array, " A"]:
         """Return the oriented true mean of each arm, averaged over the patients."""
         mean = by_arm([truth[arm] for arm in arms], cohort.enrolled_at)

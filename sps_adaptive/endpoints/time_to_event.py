@@ -115,6 +115,7 @@ class TimeToEvent(Endpoint):
         truth: Mapping[str, EventTimes],
         scale: str,
         shift: Float[Array, "R N #A"] | None = None,
+        control: int = 0,
     ) -> Float[Array, " A"]:
         """Return the oriented true value of each arm on a scale."""
         found = np.empty(len(arms))

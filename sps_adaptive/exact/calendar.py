@@ -8,6 +8,7 @@ import numpy as np
 
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
 from sps_adaptive.decisions import PredictiveSuccess
+from sps_adaptive.endpoints import Binary
 from sps_adaptive.pauses import undisturbed
 from sps_adaptive.population.steady import Steady
 from sps_adaptive.scenario import ADAPTIVE, Scenario
@@ -248,6 +249,7 @@ def _calendar(scenario: Scenario, u_visit: float) -> tuple[list[tuple[int, int, 
     """Return the same, and the patients on the days on which they come, where enrolment pauses."""
     cohort = _cohort(scenario)
     cohort = cohort._replace(u_visit=np.full_like(cohort.u_visit, u_visit))
+    assert isinstance(scenario.endpoint, Binary)  # sums are over a binary endpoint
     known_at = scenario.endpoint.known_at(cohort)
     looks = []
     found, end = undisturbed(scenario.looks, cohort, Potential(np.zeros(known_at.shape), known_at))

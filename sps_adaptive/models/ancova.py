@@ -55,7 +55,7 @@ class Ancova(Controlled):
     final value, with a smaller variance than either alone (Senn 2006). The stated `sd` is that of the residuals.
     """
 
-    takes: ClassVar[frozenset[str]] = frozenset({"continuous"})
+    takes: ClassVar[frozenset[str]] = frozenset({"continuous", "timed_walk"})
     scale: ClassVar[str] = "mean"
     needs_baseline: ClassVar[bool] = True
 

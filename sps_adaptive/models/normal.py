@@ -76,7 +76,7 @@ class Normal(Controlled):
     `known` to plan with a standard deviation from the literature.
     """
 
-    takes: ClassVar[frozenset[str]] = frozenset({"continuous"})
+    takes: ClassVar[frozenset[str]] = frozenset({"continuous", "timed_walk"})
     scale: ClassVar[str] = "mean"
     needs_baseline: ClassVar[bool] = False
 

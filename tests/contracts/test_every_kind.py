@@ -68,6 +68,8 @@ HARM = {"kind": "harm", "probability": 0.6}
 
 BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
 
+WALK = {"median": 9.5, "sd": 0.5, "correlation": 0.8}
+
 EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("accrual", "sites"): [
         {"sites": 3, "one_opens_every_months": 2, "patients_per_site_month": 0.5},
@@ -88,6 +90,10 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "higher", "assessed_at_month": 6, "labels": ["none", "mild", "severe"]},
         {"better": "lower", "assessed_at_month": 6, "lowest": 1, "highest": 7, "window_months": 0.5},
     ],
+    ("endpoints", "count"): [
+        {"better": "higher", "assessed_at_month": 6, "over_weeks": 4, "dispersion": 0},
+        {"better": "lower", "assessed_at_month": 6, "over_weeks": 8, "dispersion": 1.2, "completeness": 0.7},
+    ],
     ("endpoints", "time_to_event"): [{"better": better, "follow_up_months": 12} for better in ("higher", "lower")],
     ("analysis", "beta_binomial"): [
         {},
@@ -100,11 +106,24 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         for prior in ({}, {"mean": 0.3, "patients": 2})
     ]
     + [{"variance": "plug_in", "sd": 1.2}],
+    ("analysis", "negative_binomial"): [
+        {"prior": {"median": 5}},
+        {"prior": {"median": 2, "fold": 10}, "dispersion": {"median": 0.5, "fold": 4}},
+        {"prior": {"median": 5}, "dispersion": "poisson"},
+        {"prior": {"median": 5}, "covariates": ["first", "second"]},
+    ],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("analysis", "logistic"): [{}, {"prior": {"mean": -0.5, "sd": 1.5}, "coefficients": {"sd": 1}}],
     ("analysis", "proportional_odds"): [{}, {"effect_sd": 1, "prior_patients": 7}],
     ("analysis", "win_probability"): [{}, {"prior_patients": 4}],
     ("analysis", "piecewise_exponential"): [{"cuts": [3, 6]}, {"cuts": [6], "covariates": ["first", "second"]}],
+    ("endpoints", "bounded"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
+    ("endpoints", "timed_walk"): [
+        {"assessed_at_month": 6, "sd": 0.5},
+        {"assessed_at_month": 6, "sd": 0.5, "outcome": "responder", "baseline": WALK},
+        {"assessed_at_month": 6, "sd": 0.5, "outcome": "percent_change", "baseline": WALK},
+    ],
+    ("analysis", "walk"): [{}, {"estimand": "within_seconds", "prior": {"patients": 1}}],
     ("analysis", "weibull"): [{}, {"shape": 1}, {"prior": {"events": 0.5, "months": 4}, "covariates": ["second"]}],
     ("looks", "enrolled"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
     ("looks", "assessed"): [{"first": 6, "every": 6}, {"at": [5, 20]}],
@@ -336,7 +355,8 @@ PIECES = [slice(0, 1), slice(1, 4), slice(4, R)]
 def the_cohort() -> Any:
     rng = np.random.default_rng(5)
     enrolled_at = np.sort(rng.uniform(0, 900, (R, N)), axis=1)
-    return a_cohort(enrolled_at, dropout_at=enrolled_at + rng.exponential(600, (R, N)))
+    luck = {"response": np.random.default_rng(8).random((R, N, 4))}
+    return a_cohort(enrolled_at, dropout_at=enrolled_at + rng.exponential(600, (R, N)), u_outcome=luck)
 
 
 PERMUTATION = [2, 0, 1]
@@ -392,6 +412,7 @@ def test_endpoint(part, truth):
     cohort, truth, visits = the_cohort(), part.read(truth_for(part, truth)), part.outcomes
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
+    assert part.uniforms <= cohort.u_outcome["response"].shape[2]
     assert potential.value.shape == (R, N, A, visits)
     assert potential.value.dtype in (np.float64, np.bool_)
     assert potential.known_at.shape in ((R, N, 1, visits), (R, N, A, visits))
@@ -433,27 +454,19 @@ def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
     u = rng.random((R, N, 1))
     days = np.full(R, day)
     days[0] = -np.inf
-    if "time_to_event" in part.takes:
-        kind = ENDPOINTS["time_to_event"]
+    if "time_to_event" in part.takes or "count" in part.takes:
         levels = np.stack([rng.integers(0, 2, (R, N)), rng.integers(0, 3, (R, N))], axis=-1)
         cohort = cohort._replace(strata=levels)
+    if "time_to_event" in part.takes:
+        kind = ENDPOINTS["time_to_event"]
         luck = cohort._replace(u_outcome={"relapse": u})
         outcome = pick(kind.potential(luck, "relapse", ARMS, kind.read({"a": 0.7, "b": 0.4, "c": 0.5})), arm)
         seen = cut(days, cohort, arm, outcome, A)
         return seen._replace(followed=followed(days, cohort, seen.arm, outcome))
     value = outcomes_for(part, u, rng)
     known_at = cohort.enrolled_at + 180
-    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None]
+    known_at = np.where(known_at <= cohort.dropout_at, known_at, np.inf)[..., None].repeat(value.shape[2], axis=2)
     return cut(days, cohort, arm, Outcome(value, known_at), A)
-
-
-def outcomes_for(part: Any, u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Oriented outcomes that a model takes, [R, N, V]."""
-    if "binary" in part.takes:
-        return u < 0.4
-    if "ordinal" in part.takes:
-        return np.floor(4 * u)
-    return rng.normal(0.3, 1.1, (R, N, 1))
 
 
 SETTING = AnalysisSetting(ARMS, factors={"first": {"x": 0.5, "y": 0.5}, "second": {"u": 0.2, "v": 0.5, "w": 0.3}})
@@ -468,14 +481,26 @@ ENDPOINTS = {
 
 def setting_for(part: Any, arms: tuple[str, ...] = ARMS, control: int = 0) -> AnalysisSetting:
     """The trial in which a model is asked."""
-    (kind,) = part.takes
-    return SETTING._replace(arms=arms, control=control, endpoint=ENDPOINTS.get(kind))
+    known = [endpoint for kind, endpoint in ENDPOINTS.items() if kind in part.takes]
+    return SETTING._replace(arms=arms, control=control, endpoint=known[0] if known else None)
 
 
 COMPARING = ("proportional_odds", "win_probability")
 """Models of what sets an arm apart from the control, whose own value is known."""
 
 AMONG = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
+
+
+def outcomes_for(part: Any, u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Outcomes that a model takes, [R, N, V]."""
+    if "binary" in part.takes:
+        return u < 0.4
+    if "ordinal" in part.takes:
+        return np.floor(4 * u)
+    if "count" in part.takes:  # weeks of diary and events
+        weeks = 4 * rng.integers(20, 29, u.shape) / 28
+        return np.concatenate([weeks, rng.poisson(rng.gamma(1, 5, u.shape) * weeks)], axis=2)
+    return rng.normal(0.3, 1.1, (R, N, 1))
 
 
 def answers(posterior: Any, among: np.ndarray = AMONG) -> dict[str, np.ndarray]:
