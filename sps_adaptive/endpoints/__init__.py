@@ -8,12 +8,14 @@ from sps_adaptive.endpoints.binary import Binary
 from sps_adaptive.endpoints.bounded import Bounded
 from sps_adaptive.endpoints.continuous import Continuous
 from sps_adaptive.endpoints.count import Count
+from sps_adaptive.endpoints.crossover import Crossover
+from sps_adaptive.endpoints.longitudinal import Longitudinal
 from sps_adaptive.endpoints.ordinal import Ordinal
 from sps_adaptive.endpoints.time_to_event import TimeToEvent
 from sps_adaptive.endpoints.timed_walk import TimedWalk
 
 EndpointKind = Annotated[
-    Binary | Bounded | Continuous | Count | Ordinal | TimeToEvent | TimedWalk,
+    Binary | Bounded | Continuous | Count | Crossover | Longitudinal | Ordinal | TimeToEvent | TimedWalk,
     Field(discriminator="kind"),
 ]
 
@@ -22,7 +24,9 @@ __all__ = [
     "Bounded",
     "Continuous",
     "Count",
+    "Crossover",
     "EndpointKind",
+    "Longitudinal",
     "Ordinal",
     "TimeToEvent",
     "TimedWalk",

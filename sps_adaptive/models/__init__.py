@@ -6,7 +6,9 @@ from pydantic import Field
 
 from sps_adaptive.models.ancova import Ancova
 from sps_adaptive.models.beta_binomial import BetaBinomial
+from sps_adaptive.models.crossover import CrossoverAnalysis
 from sps_adaptive.models.logistic import Logistic
+from sps_adaptive.models.mmrm import Mmrm
 from sps_adaptive.models.negative_binomial import NegativeBinomial
 from sps_adaptive.models.normal import Normal
 from sps_adaptive.models.piecewise_exponential import PiecewiseExponential
@@ -19,7 +21,9 @@ AnalysisKind = Annotated[
     BetaBinomial
     | Normal
     | Ancova
+    | CrossoverAnalysis
     | Logistic
+    | Mmrm
     | NegativeBinomial
     | PiecewiseExponential
     | ProportionalOdds
@@ -33,7 +37,9 @@ __all__ = [
     "AnalysisKind",
     "Ancova",
     "BetaBinomial",
+    "CrossoverAnalysis",
     "Logistic",
+    "Mmrm",
     "NegativeBinomial",
     "Normal",
     "PiecewiseExponential",
