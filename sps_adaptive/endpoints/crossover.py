@@ -38,8 +38,8 @@ class Crossover(Endpoint):
     normal b of the patient and :math:`\varepsilon_1, \varepsilon_2` of the periods, the scores are
 
     .. math::
-        y_1 &= \mu_1 - \pi/2 + s_b b + s_w \varepsilon_1, \\
-        y_2 &= \mu_2 + c_1 (\mu_1 - \mu_2) + \pi/2 + s_b b + s_w \varepsilon_2,
+        y_1 = \mu_1 - \pi/2 + s_b b + s_w \varepsilon_1, \qquad
+        y_2 = \mu_2 + c_1 (\mu_1 - \mu_2) + \pi/2 + s_b b + s_w \varepsilon_2,
 
     where :math:`\pi` is the period effect and :math:`c_1` the share of the first treatment's effect (against the
     second) that has been carried over. Effects fade exponentially from the end of the first period on: with a half-life

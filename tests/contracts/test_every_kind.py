@@ -144,7 +144,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("analysis", "mmrm"): [{"sd": 1.1}, {"sd": 1.1, "correlation": 0.3, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("analysis", "piecewise_exponential"): [{"cuts": [3, 6]}, {"cuts": [6], "covariates": ["first", "second"]}],
-    ("endpoints", "bounded"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
+    ("endpoints", "bounded_score"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
     ("endpoints", "timed_walk"): [
         {"assessed_at_month": 6, "sd": 0.5},
         {"assessed_at_month": 6, "sd": 0.5, "outcome": "responder", "baseline": WALK},

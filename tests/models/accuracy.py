@@ -1,7 +1,7 @@
 """The tables of docs/accuracy.md, made from the stored figures of each model.
 
-`python -m tests.models.accuracy` writes them anew. The files tests/models/data/accuracy_MODEL.json hold, for each
-setting, the data sets or the seed, the probabilities by another method, and how far those of the analysis are from them.
+`python -m tests.models.accuracy` writes them anew. The files data/accuracy_MODEL.json hold, for each setting, the data
+sets or the seed, the probabilities by another method, and how far those of the analysis are from them.
 """
 
 from __future__ import annotations
