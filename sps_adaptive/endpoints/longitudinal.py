@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from sps_adaptive.arrays import normal_quantile
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from sps_adaptive.contracts import Array
+
+
+def _written_as(value: Any) -> str:
+    """Return how a true value is written: so that what is wrong with it is said of that, and not of all it might be."""
+    if isinstance(value, list):
+        return "visits"
+    is_section = isinstance(value, dict) and not all(str(key).replace(".", "", 1).isdigit() for key in value)
+    return "course" if is_section or isinstance(value, ScoreCourse) else "number"
+
 
 LongitudinalTruth = dict[str, Course | list[Finite] | ScoreCourse]
 """The mean of the analysed outcome on each arm at the visits, for a patient with an average baseline."""
@@ -57,7 +66,12 @@ class Longitudinal(Endpoint):
     for drugs that set in at different speeds, and to ask what visits before the primary one are worth.
     """
 
-    truth_type: ClassVar[Any] = Course | list[Finite] | ScoreCourse
+    truth_type: ClassVar[Any] = Annotated[
+        Annotated[Course, Tag("number")]
+        | Annotated[list[Finite], Tag("visits")]
+        | Annotated[ScoreCourse, Tag("course")],
+        Discriminator(_written_as),
+    ]
 
     kind: Literal["longitudinal"]
     visits_at_months: Annotated[list[Annotated[float, Field(ge=0, le=600)]], Field(min_length=1, max_length=24)]
@@ -139,7 +153,9 @@ class Longitudinal(Endpoint):
         unit = f" in {self.unit}" if self.unit else ""
         change = ", analysed as its change since enrolment" if self.outcome == "change_from_baseline" else ""
         months = ", ".join(f"{month:g}" for month in self.visits_at_months[:-1])
-        return f"a score{unit} at months {months} and {self.assessed_at_month:g}{change}" if months else f"a score{unit}"
+        return (
+            f"a score{unit} at months {months} and {self.assessed_at_month:g}{change}" if months else f"a score{unit}"
+        )
 
     def words(self, value: Any) -> str:
         """Return the true value of one arm in a few words."""
@@ -211,7 +227,9 @@ class Longitudinal(Endpoint):
         return []
 
     def _means(self, cohort: Cohort, arms: tuple[str, ...], truth: LongitudinalTruth) -> Float[Array, "#R #N A V"]:
-        fixed = np.stack([np.zeros(self.outcomes) if isinstance(truth[a], dict) else self.by_visit(truth, a) for a in arms])
+        fixed = np.stack(
+            [np.zeros(self.outcomes) if isinstance(truth[a], dict) else self.by_visit(truth, a) for a in arms]
+        )
         moving: list[Course] = [value if isinstance(value := truth[arm], dict) else 0.0 for arm in arms]
         return fixed + by_arm(moving, cohort.enrolled_at)[..., None]
 
