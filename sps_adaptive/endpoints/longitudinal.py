@@ -143,6 +143,7 @@ class Longitudinal(Endpoint):
         truth: LongitudinalTruth,
         scale: str,
         shift: Float[Array, "R N #A"] | None = None,
+        control: int = 0,
     ) -> Float[Array, " A"]:
         """Return the oriented true mean of each arm at the last visit, had nobody left, averaged over the patients."""
         mean = self._means(cohort, arms, truth)[..., -1]

@@ -102,8 +102,9 @@ class DrugEffect(Part):
 class ScoreCourse(Part):
     r"""The mean score of an arm in month t: start + natural course + placebo response + drug effect.
 
-    Arms of a blinded trial share all but the drug effect: `like: placebo` takes start, natural course and placebo response
-    from the arm of that name, so that `{like: placebo, effect: {size: -1.4, onset_months: 10}}` says all of another.
+    Arms of a blinded trial share all but the drug effect: `like: placebo` takes start, natural course and placebo
+    response from the arm of that name, so that `{like: placebo, effect: {size: -1.4, onset_months: 10}}` says all of
+    another.
     """
 
     like: Name | None = None
