@@ -97,7 +97,7 @@ def test_flat_priors_make_the_means_those_of_both_likelihoods(restricted):
 
 
 def test_the_posterior_is_a_little_wider_than_the_standard_errors():
-    """These take the covariances as known, the posterior does not: 1 to 5 percent with 39 patients at the last visit."""
+    """These take the covariances as known, the posterior does not; the last visit has 39 patients."""
     _, _, covariance = fitted("arms", restricted=True)
     ratio = posterior().sd()[0] / np.sqrt(np.diagonal(covariance)[[3, 7]])
     assert (ratio > 1).all() and (ratio < 1.05).all()
