@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from sps_adaptive.arrays import normal_quantile
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from sps_adaptive.contracts import Array
+
+
+def _written_as(value: Any) -> str:
+    """Return how a true value is written: so that what is wrong with it is said of that, and not of all it might be."""
+    if isinstance(value, list):
+        return "visits"
+    is_section = isinstance(value, dict) and not all(str(key).replace(".", "", 1).isdigit() for key in value)
+    return "course" if is_section or isinstance(value, ScoreCourse) else "number"
+
 
 LongitudinalTruth = dict[str, Course | list[Finite] | ScoreCourse]
 """The mean of the analysed outcome on each arm at the visits, for a patient with an average baseline."""
@@ -57,7 +66,12 @@ class Longitudinal(Endpoint):
     for drugs that set in at different speeds, and to ask what visits before the primary one are worth.
     """
 
-    truth_type: ClassVar[Any] = Course | list[Finite] | ScoreCourse
+    truth_type: ClassVar[Any] = Annotated[
+        Annotated[Course, Tag("number")]
+        | Annotated[list[Finite], Tag("visits")]
+        | Annotated[ScoreCourse, Tag("course")],
+        Discriminator(_written_as),
+    ]
 
     kind: Literal["longitudinal"]
     visits_at_months: Annotated[list[Annotated[float, Field(ge=0, le=600)]], Field(min_length=1, max_length=24)]

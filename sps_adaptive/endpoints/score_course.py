@@ -119,7 +119,7 @@ class ScoreCourse(Part):
     def _either_its_own_or_that_of_another(self) -> Self:
         if self.like is not None and (self.start is not None or self.natural or self.placebo):
             raise ValueError(
-                "like takes start, natural and placebo from another arm; leave them out, or leave like out"
+                "like takes start, natural and placebo from another arm; leave them out, or like"
             )
         return self
 

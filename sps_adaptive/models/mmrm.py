@@ -64,7 +64,7 @@ class Mmrm(Controlled):
 
     kind: Literal["mmrm"]
     sd: Sd | list[Sd]
-    """Prior guess of the standard deviation within an arm, given the covariates: one for all visits or one for each."""
+    """Prior guess of the standard deviation within an arm, given the baseline: one for all visits or one for each."""
     correlation: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Prior guess of the correlation between any two visits."""
     sd_patients: Annotated[float, Field(ge=0.5, le=10_000)] = 2.0
