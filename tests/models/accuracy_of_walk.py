@@ -25,6 +25,8 @@ SD = 0.5
 """Prior guess of the standard deviation of log seconds, worth one patient: the default of the model."""
 CANNOT = 0.5, 4.5
 """Prior of the share who cannot walk: the default of the model."""
+CENTRE, PATIENTS = np.log(10.0), 0.5
+"""Prior of the mean log seconds, and how many outcomes it is worth: the defaults of the model."""
 
 
 class Walks(NamedTuple):
@@ -45,7 +47,7 @@ class Walks(NamedTuple):
 
 
 class Believed(NamedTuple):
-    """The conjugate posterior of one trial, by arm, with flat priors of the means; by plain sums."""
+    """The conjugate posterior of one trial, by arm, by plain sums."""
 
     location: np.ndarray
     own: np.ndarray
@@ -72,15 +74,17 @@ def fit(data: Walks, arms=2, control=0, **fields):
 
 
 def believed(data: Walks, place: int, arms: int) -> Believed:
-    """The posterior of trial number `place`; at least one patient of each arm walks."""
+    """The posterior of trial number `place`."""
     arm, y, walks = data.arm[place], data.log_seconds[place], data.walks[place]
     each = [y[(arm == a) & walks] for a in range(arms)]
     n = np.array([len(one) for one in each])
-    location = np.array([one.mean() for one in each])
-    squares = sum(((one - one.mean()) ** 2).sum() for one in each)
-    df = 1 + n.sum() - arms
+    total = n + PATIENTS
+    location = np.array([(one.sum() + PATIENTS * CENTRE) for one in each]) / total
+    # Completing the square: the prior's mean counts as another outcome of weight PATIENTS.
+    squares = sum(((one - m) ** 2).sum() + PATIENTS * (CENTRE - m) ** 2 for one, m in zip(each, location, strict=True))
+    df = 1 + n.sum()
     lost = np.array([((arm == a) & ~walks).sum() for a in range(arms)])
-    return Believed(location, 1 / n, (SD**2 + squares) / df, df, CANNOT[0] + lost, CANNOT[1] + n)
+    return Believed(location, 1 / total, (SD**2 + squares) / df, df, CANNOT[0] + lost, CANNOT[1] + n)
 
 
 def beta_rule(alpha: float, beta: float, nodes: int):
@@ -151,8 +155,6 @@ def case(estimand: str, seed: int, patients: int, drawn: int, kept: int, arms: i
     faster = 0.45 if patients < 40 else 0.3
     mean = np.log(9.5) - faster * (np.arange(arms) == 1)
     data = trials(rng, drawn, patients, mean, 0.5, np.array([0.15, 0.08, 0.1])[:arms])
-    least = np.min([((data.arm == a) & data.walks).sum(axis=1) for a in range(arms)], axis=0)
-    data = data.only(least > 0)
     found = fit(data, arms, estimand=estimand)
     probability = found.prob_better(0, by)[:, 1]
     order = np.argsort(np.abs(probability - THRESHOLD), kind="stable")[:kept]
