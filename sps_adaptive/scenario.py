@@ -312,11 +312,17 @@ class Scenario(Part):
             cohort, self.arm_names, kind.read(stated), self.analysis[endpoint].scale, added, self.control
         )
 
+    def drifts(self, truth: str, endpoint: str) -> bool:
+        """Return whether true values change with the month of enrolment; no for values that cannot be read."""
+        kind, stated = self.endpoints[endpoint], self.truth(truth).stated.get(endpoint, {})
+        if kind.unreadable(stated):
+            return False
+        return any(kind.changes(value) for value in kind.read(stated).values())
+
     def differs_among_patients(self, truth: str, endpoint: str) -> bool:
         """Return whether true values depend on who the patients are or on when they come."""
-        given, kind = self.truth(truth), self.endpoints[endpoint]
-        moves = any(kind.changes(value) for value in kind.read(given.of(endpoint)).values())
-        return moves or endpoint in given.effects or given.site_sd.get(endpoint, 0.0) > 0
+        given = self.truth(truth)
+        return self.drifts(truth, endpoint) or endpoint in given.effects or given.site_sd.get(endpoint, 0.0) > 0
 
     def _shift(self, truth: str, endpoint: str, cohort: Cohort) -> Float[Array, "R N #A"] | None:
         given = self.truth(truth)
@@ -585,9 +591,8 @@ class Scenario(Part):
                     )
                 )
         pauses = getattr(looks, "pause", None) is not None
-        for name, truth in self.truths.items():
-            courses = truth.stated.get(self.endpoint_name, {})
-            if pauses and any(_is_course(course) for course in courses.values()):
+        for name in self.truths:
+            if pauses and self.drifts(name, self.endpoint_name):
                 found.append(
                     (
                         ("pause",),
@@ -843,6 +848,7 @@ class Scenario(Part):
 
     def _endpoint_problems(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         yield from self._correlation_problems()
+        yield from self._crossover_problems()
         for name in self.analysis:
             if name not in self.endpoints:
                 yield (
@@ -876,6 +882,22 @@ class Scenario(Part):
             for arm in getattr(model, "arm_priors", {}):
                 if arm not in self.arms:
                     yield ("analysis", name, "arm_priors", arm), f"there is no arm '{arm}'", self._the_arms()
+
+    def _crossover_problems(self) -> Iterator[Place]:
+        """Yield what does not go with patients who get both treatments."""
+        if self.endpoint.kind != "crossover":
+            return
+        if self.allocation.kind not in ("equal", "fixed"):
+            what = (
+                "patients get both treatments, so only their order is randomised, and nothing is gained by adapting it"
+            )
+            yield ("allocation", "kind"), what, "use allocation: {kind: equal}"
+        if self.is_platform:
+            yield (
+                ("arms",),
+                "arms that open late or close early, and patients who get both",
+                "leave opens and closes out",
+            )
 
     def _continuous_problems(self, name: str, endpoint: Continuous) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         if endpoint.outcome == "change_from_baseline" and endpoint.baseline is None:
@@ -914,7 +936,7 @@ class Scenario(Part):
                 values = endpoint.read(stated[name])
                 yield from _below(path, endpoint.truth_problems(values))
                 for arm, course in values.items():
-                    if isinstance(course, dict) and (not course or min(course) < 0):
+                    if endpoint.truth_type == Course and isinstance(course, dict) and (not course or min(course) < 0):
                         yield (
                             (*path, arm),
                             "a course needs months from 0 on",

@@ -236,9 +236,11 @@ def _endpoints(scenario: Scenario) -> Iterator[str]:
         head = ("Primary endpoint" if place == 0 else "Secondary endpoint") if several else "Endpoint"
         what = f" ({endpoint.description.rstrip('.')})" if endpoint.description else ""
         window = f", give or take {endpoint.window_months:g} months" if endpoint.window_months else ""
+        when = "followed for up to" if endpoint.needs_follow_up else "assessed"
+        after = "" if endpoint.needs_follow_up else " after enrolment"
         yield (
-            f"{head}: {name}{what}, {endpoint.describe()}, assessed {endpoint.assessed_at_month:g} months "
-            f"after enrolment{window}; {endpoint.better} is better."
+            f"{head}: {name}{what}, {endpoint.describe()}, {when} {endpoint.assessed_at_month:g} months{after}{window};"
+            f" {endpoint.better} is better."
         )
     if scenario.correlations:
         told = [f"{pair.between[0]} and {pair.between[1]} ({pair.correlation:g})" for pair in scenario.correlations]
@@ -458,8 +460,8 @@ def _about_openings(scenario: Scenario) -> Iterator[str]:
             if (rule.stops or rule.effect == "give_up") and _heard(rule, scenario):
                 yield f"Rule {number} ({rule.kind}) stops the whole trial, {though}"
     if scenario.is_platform and not scenario.concurrent_controls:
-        for name, truth in scenario.truths.items():
-            if any(isinstance(course, dict) for course in truth.of(scenario.endpoint_name).values()):
+        for name in scenario.truths:
+            if scenario.drifts(name, scenario.endpoint_name):
                 yield (
                     f"Outcomes drift in truth '{name}', and arms are compared with all controls: those of other days "
                     "bias the comparison. Use controls: concurrent."

@@ -5,23 +5,29 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Field
 
 from sps_adaptive.endpoints.binary import Binary
-from sps_adaptive.endpoints.bounded import Bounded
+from sps_adaptive.endpoints.bounded_score import BoundedScore
 from sps_adaptive.endpoints.continuous import Continuous
 from sps_adaptive.endpoints.count import Count
+from sps_adaptive.endpoints.crossover import Crossover
+from sps_adaptive.endpoints.longitudinal import Longitudinal
+from sps_adaptive.endpoints.ordinal import Ordinal
 from sps_adaptive.endpoints.time_to_event import TimeToEvent
 from sps_adaptive.endpoints.timed_walk import TimedWalk
 
 EndpointKind = Annotated[
-    Binary | Bounded | Continuous | Count | TimeToEvent | TimedWalk,
+    Binary | BoundedScore | Continuous | Count | Crossover | Longitudinal | Ordinal | TimeToEvent | TimedWalk,
     Field(discriminator="kind"),
 ]
 
 __all__ = [
     "Binary",
-    "Bounded",
+    "BoundedScore",
     "Continuous",
     "Count",
+    "Crossover",
     "EndpointKind",
+    "Longitudinal",
+    "Ordinal",
     "TimeToEvent",
     "TimedWalk",
     "truth_words",

@@ -142,6 +142,7 @@ class Count(Assessed):
         truth: CountTruth,
         scale: str,
         shift: Float[Array, "R N #A"] | None = None,
+        control: int = 0,
     ) -> Float[Array, " A"]:
         """Return the oriented true rate of each arm, events a week; or its log, of the average patient."""
         if scale == "log_rate":

@@ -65,11 +65,7 @@ def reasons_against(scenario: Scenario) -> list[str]:
     be is another question (`budget`).
     """
     found = reasons_against_paths(scenario)
-    drifting = [
-        name
-        for name, truth in scenario.truths.items()
-        if any(isinstance(course, dict) for course in truth.of(scenario.endpoint_name).values())
-    ]
+    drifting = [name for name in scenario.truths if scenario.drifts(name, scenario.endpoint_name)]
     if drifting:
         found.append(f"the response rates of the truth '{drifting[0]}' change with the month of enrolment")
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
 from sps_adaptive.openings import concurrent
 from sps_adaptive.part import Part
+from sps_adaptive.posteriors.remembered import failures
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -84,6 +85,11 @@ class ConcurrentPosterior:
             same = bool(together.all())
             self._pairs[arm, than] = self.whole if same else self.model.fit(restricted(self.snapshot, together))
         return self._pairs[arm, than]
+
+    def failed(self) -> Bool[Array, " R"]:
+        """Return in which replicates a fit did not converge: of all patients, or of a pair asked for so far."""
+        fits = [self.whole, *self._pairs.values()]
+        return np.logical_or.reduce([failures(posterior) for posterior in fits])
 
     def mean(self) -> Float[Array, "R A"]:
         """Return the posterior mean of each arm."""

@@ -43,6 +43,7 @@ class HazardModel(Controlled):
     takes: ClassVar[frozenset[str]] = frozenset({"time_to_event"})
     scale: ClassVar[str] = "log_hazard"
     needs_baseline: ClassVar[bool] = False
+    left_out: ClassVar[str] = "Patients without the event count with the time for which they were followed."
 
     prior: HazardPrior = HazardPrior()
     """The prior of the hazard of every arm that has none of its own. The default is one event in one patient's months

@@ -39,10 +39,10 @@ class Logistic(Controlled):
     .. math:: \mathrm{logit}\, P(y_i = 1) = \theta_{a(i)} + \gamma^\top x_i, \qquad
         \theta_a \sim N(m_a, s_a^2), \quad \gamma_c \sim N(0, t^2)
 
-    with the covariates centred, so that :math:`\theta_a` is the log odds of the average patient, and differences of arms
-    are log odds ratios given the covariates. The priors are proper, so complete separation and arms without patients
-    leave a posterior (Gelman, Jakulin, Pittau and Su 2008 discuss such priors). Probabilities come from Laplace's
-    method, applied anew at every value of the contrast (Tierney and Kadane 1986).
+    with the covariates centred, so that :math:`\theta_a` is the log odds of the average patient, and differences of
+    arms are log odds ratios given the covariates. The priors are proper, so complete separation and arms without
+    patients leave a posterior (Gelman, Jakulin, Pittau and Su 2008 discuss such priors). Probabilities come from
+    Laplace's method, applied anew at every value of the contrast (Tierney and Kadane 1986).
 
     Use it for response yes or no where covariates predict response: adjusting gains power, and the odds ratio for a
     given patient is larger than that of the whole population (Gail, Wieand and Piantadosi 1984). Without covariates the

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sps_adaptive.contracts import Array
 
-DRAWS = 512
+DRAWS = 1024
 """Points of the sum over the posterior."""
 
 
@@ -60,7 +60,7 @@ class Walk(Controlled):
     - `win_probability`: the probability that a patient on the arm is faster than one on the control, ties (neither can
       walk) counted half; the control has one half. Of three or more arms, each is compared with the control.
 
-    Probabilities are sums over 512 Sobol points of the posterior, with the arm's :math:`\mu_a` integrated out exactly
+    Probabilities are sums over 1,024 Sobol points of the posterior, with the arm's :math:`\mu_a` integrated out exactly
     given the others (Rao-Blackwell), so that their error is some 1e-3. Source: Lachenbruch (2001) for two-part
     models; Acion et al. (2006) for the win probability.
     """

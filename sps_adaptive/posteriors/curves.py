@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sps_adaptive.kernels import compiled
 from sps_adaptive.posteriors.laplace import Grid
+from sps_adaptive.posteriors.orthant import normal_quantile
 from sps_adaptive.posteriors.quadrature import legendre_rule
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 RULE = legendre_rule(7)
 """Nodes and weights between two neighbouring nodes of a grid."""
 
-WINDOW = 6
+WINDOW = 8
 """The log density is interpolated between two nodes by the polynomial through so many around them."""
 
 
@@ -53,16 +54,26 @@ class Curve:
         mean, sd = mode + unit * moments[:, 0], unit * moments[:, 1]
         return cls(mode, unit, place, height, first, last, failed, below, total, mean, sd)
 
-    def above(self, value: float) -> Float[Array, " R"]:
-        """Return the probability above a value."""
+    def only(self, rows: Bool[Array, " R"]) -> Curve:
+        """Return the curves of some data sets."""
+        return Curve(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+    def above(self, value: float | Float[Array, " R"]) -> Float[Array, " R"]:
+        """Return the probability above a value, the same for all data sets or one for each."""
         answer = np.zeros(len(self.mode))
-        fill_above(value, *self._what(), answer)
+        fill_above(np.full(answer.shape, value), *self._what(), answer)
         return answer
 
     def quantile(self, probability: float) -> Float[Array, " R"]:
         """Return a quantile."""
         answer = np.zeros(len(self.mode))
         fill_quantile(probability, *self._what(), answer)
+        return answer
+
+    def score(self) -> Float[Array, "R K"]:
+        """Return the standard normal score of the probability below each node."""
+        answer = np.zeros(self.place.shape)
+        fill_score(self.place, self.height, self.first, self.last, RULE.point, RULE.weight, self.total, answer)
         return answer
 
     def _what(self) -> tuple[Array, ...]:
@@ -77,7 +88,7 @@ def polynomial(
     first: int,
     last: int,
     j: int,
-    coefficient: Float[Array, " 6"],
+    coefficient: Float[Array, " C"],
 ) -> int:
     """Return where the window around the j-th interval begins; fill the divided differences, in place."""
     size = min(WINDOW, last - first + 1)
@@ -92,7 +103,7 @@ def polynomial(
 
 
 @compiled
-def density_at(x: float, place: Float[Array, " K"], begin: int, coefficient: Float[Array, " 6"]) -> float:
+def density_at(x: float, place: Float[Array, " K"], begin: int, coefficient: Float[Array, " C"]) -> float:
     """Return e to the interpolated height."""
     total = coefficient[WINDOW - 1]
     for i in range(WINDOW - 2, -1, -1):
@@ -107,7 +118,7 @@ def mass(
     high: float,
     place: Float[Array, " K"],
     begin: int,
-    coefficient: Float[Array, " 6"],
+    coefficient: Float[Array, " C"],
     point: Float[Array, " G"],
     weight: Float[Array, " G"],
 ) -> float:
@@ -153,6 +164,42 @@ def fill_moments(
 
 
 @compiled
+def fill_score(
+    place: Float[Array, "R K"],
+    height: Float[Array, "R K"],
+    first: Int[Array, " R"],
+    last: Int[Array, " R"],
+    point: Float[Array, " G"],
+    weight: Float[Array, " G"],
+    total: Float[Array, " R"],
+    answer: Float[Array, "R K"],
+) -> None:
+    """Fill the scores of the nodes, in place, from the probability on the side where it is smaller.
+
+    The ends, beyond which no probability is counted, go on as the line through the last two nodes before them.
+    """
+    coefficient, part = np.zeros(WINDOW), np.zeros(place.shape[1])
+    for r in range(len(place)):
+        x, begin, end = place[r], first[r], last[r]
+        for j in range(begin, end):
+            window = polynomial(x, height[r], begin, end, j, coefficient)
+            part[j] = mass(x[j], x[j + 1], x, window, coefficient, point, weight) / total[r]
+        below = 0.0
+        for j in range(begin, end - 1):
+            below += part[j]
+            if below <= 0.5:
+                answer[r, j + 1] = normal_quantile(below)
+        above = 0.0
+        for j in range(end - 1, begin, -1):
+            above += part[j]
+            if above < 0.5:
+                answer[r, j] = -normal_quantile(above)
+        for at, one, two in ((begin, begin + 1, begin + 2), (end, end - 1, end - 2)):
+            slope = (answer[r, two] - answer[r, one]) / (x[two] - x[one])
+            answer[r, at] = answer[r, one] + slope * (x[at] - x[one])
+
+
+@compiled
 def interval_of(x: float, place: Float[Array, " K"], first: int, last: int) -> int:
     """Return the interval in which a value lies, by halving."""
     low, high = first, last
@@ -167,7 +214,7 @@ def interval_of(x: float, place: Float[Array, " K"], first: int, last: int) -> i
 
 @compiled
 def fill_above(
-    value: float,
+    value: Float[Array, " R"],
     mode: Float[Array, " R"],
     unit: Float[Array, " R"],
     place: Float[Array, "R K"],
@@ -180,10 +227,10 @@ def fill_above(
     total: Float[Array, " R"],
     answer: Float[Array, " R"],
 ) -> None:
-    """Fill the probabilities above a value, in place."""
+    """Fill the probabilities above values, in place."""
     coefficient = np.zeros(WINDOW)
     for r in range(len(mode)):
-        x = (value - mode[r]) / unit[r]
+        x = (value[r] - mode[r]) / unit[r]
         if x <= place[r, first[r]]:
             answer[r] = 1.0
         elif x >= place[r, last[r]]:

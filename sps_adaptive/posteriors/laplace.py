@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from sps_adaptive.posteriors.laplace_kernels import CANDIDATE, DONE, SIDE_NODES, climb, covariances, set_out, step_on
+from sps_adaptive.posteriors.laplace_kernels import (
+    CANDIDATE,
+    DONE,
+    SIDE_NODES,
+    climb,
+    covariances,
+    fill_correlations,
+    set_out,
+    step_on,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -112,10 +121,10 @@ def find_modes(density: LogDensity) -> Modes:
 def marginals(density: LogDensity, modes: Modes, functionals: Float[Array, "F P"]) -> Grid:
     """Return the marginal densities of linear functionals, none of which is zero.
 
-    From the mode two walkers go to either side, by steps of some 0.6 standard deviations, until the density has fallen
-    to e^-18 of that at the mode. At each node they begin where the curvature of the path so far leads, and one or two
-    Newton steps bring them to the constrained optimum. A step grows where the density hardly falls and is halved where
-    it falls steeply, so that the range suits skewed posteriors.
+    From the mode two walkers go to either side, by steps of 0.7 standard deviations, until the density has fallen to
+    e^-16 of that at the mode. At each node they begin where the path so far leads, and one or two Newton steps bring
+    them to the constrained optimum. A step grows where the density hardly falls and is halved where it falls steeply,
+    so that the range suits skewed posteriors.
     """
     replicates, number = len(modes.at), len(functionals)
     functionals = np.ascontiguousarray(functionals, float)
@@ -130,8 +139,8 @@ def marginals(density: LogDensity, modes: Modes, functionals: Float[Array, "F P"
         np.zeros(shape[:2], bool),
     )
     walkers = replicates * number * 2
-    point = np.zeros((6, walkers, modes.at.shape[1]))
-    number_of = np.zeros((8, walkers))
+    point = np.zeros((7, walkers, modes.at.shape[1]))
+    number_of = np.zeros((9, walkers))
     state = np.zeros(walkers, np.int64)
     set_out(*modes, functionals, *grid, point, number_of, state)
     walking = np.flatnonzero(state == CANDIDATE)
@@ -143,3 +152,10 @@ def marginals(density: LogDensity, modes: Modes, functionals: Float[Array, "F P"
         step_on(walking, value, gradient, hessian, functionals, *grid, point, number_of, state)
         walking = walking[state[walking] == CANDIDATE]
     return grid
+
+
+def correlations(functionals: Float[Array, "F P"], covariance: Float[Array, "R P P"]) -> Float[Array, "R F F"]:
+    """Return how functionals depend on each other by the curvature at the mode."""
+    answer = np.zeros((len(covariance), len(functionals), len(functionals)))
+    fill_correlations(np.ascontiguousarray(functionals), np.ascontiguousarray(covariance), answer)
+    return answer

@@ -1,8 +1,8 @@
 """The small linear algebra of Laplace's method, compiled: one data set or one walker after the other.
 
 Walkers keep vectors in `point`: the candidate to be evaluated next, the best point at the present node, the direction
-from it, the optimum at the node before, the tangent of the path there and how fast it turned; and numbers in
-`number_of`, by the names below.
+from it, the optimum at the last node and the tangent of the path there, and the same at the node before; and numbers
+in `number_of`, by the names below.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ CANDIDATE, DONE, LOST = 0, 1, 2
 SIDE_NODES = 32
 """Nodes on either side of the mode, at most."""
 
-STEP = 0.6
+STEP = 0.7
 """Distance of neighbouring nodes in standard deviations, to begin with."""
 
-FALL = 18.0
+FALL = 16.0
 """A side ends where the log density has fallen by so much from the mode."""
 
 STEEP = 8.0
 """A step over which it falls by more than this is halved."""
 
-FLAT = 0.3
+FLAT = 1.0
 """Where it falls by less over a step, from the third on, the next one is longer."""
 
 MOST_TRIES = 100
@@ -49,10 +49,10 @@ NODE_TOLERANCE = 1e-7
 SHORTEST = 1e-7
 """Steps are not halved beyond this length."""
 
-BEST, LENGTH, NODES, PLACE, ASIDE, REACHED, ORIGIN, TRIED = range(8)
+BEST, LENGTH, NODES, PLACE, ASIDE, REACHED, ORIGIN, TRIED, BEHIND = range(9)
 """Numbers of a walker: value at the best point of the present node (NaN before there is one), length of the present
 step, nodes recorded, place of the last one, distance from it to the present one, height of the last one, what heights
-are measured from, evaluations at the present node."""
+are measured from, evaluations at the present node, distance between the last two."""
 
 
 @compiled
@@ -183,6 +183,26 @@ def covariances(curvature: Float[Array, "R P P"], failed: Bool[Array, " R"], cov
 
 
 @compiled
+def fill_correlations(
+    functionals: Float[Array, "F P"], covariance: Float[Array, "R P P"], answer: Float[Array, "R F F"]
+) -> None:
+    """Fill the correlations of functionals, in place; they come as 0."""
+    number, n = functionals.shape
+    for r in range(len(covariance)):
+        for f in range(number):
+            for g in range(number):
+                for i in range(n):
+                    for j in range(n):
+                        answer[r, f, g] += functionals[f, i] * covariance[r, i, j] * functionals[g, j]
+        for f in range(number):
+            for g in range(number):
+                if f != g:
+                    answer[r, f, g] /= math.sqrt(answer[r, f, f] * answer[r, g, g])
+        for f in range(number):
+            answer[r, f, f] = 1.0
+
+
+@compiled
 def rotate(matrix: Float[Array, "P P"], axis: Float[Array, " P"], turned: Float[Array, "P P"]) -> None:
     """Return H matrix H in place, with the reflection H = 1 - 2 u u' / u'u that takes w / |w| to ± the first axis."""
     n = len(axis)
@@ -290,8 +310,8 @@ def set_out(
     first: Int[Array, "R F"],
     last: Int[Array, "R F"],
     failed: Bool[Array, "R F"],
-    point: Float[Array, "6 W P"],
-    number_of: Float[Array, "8 W"],
+    point: Float[Array, "7 W P"],
+    number_of: Float[Array, "9 W"],
     state: Int[Array, " W"],
 ) -> None:
     """Put the walkers on their way to the first node, in place."""
@@ -324,16 +344,38 @@ def set_out(
                 for i in range(n):
                     point[3, walker, i] = at[r, i]
                     point[4, walker, i] = tangent[i]
-                set_off(walker, side * unit[r, f], point, number_of)
+                set_off(walker, functionals[f], mode[r, f], side * unit[r, f], point, number_of)
 
 
 @compiled
-def set_off(walker: int, unit: float, point: Float[Array, "6 W P"], number_of: Float[Array, "8 W"]) -> None:
-    """Make the candidate of the next node from the curve of the path so far, in place."""
-    ahead = number_of[ASIDE, walker] * unit
-    for i in range(point.shape[2]):
-        turn = ahead * point[5, walker, i] / 2.0
-        point[0, walker, i] = point[3, walker, i] + ahead * (point[4, walker, i] + turn)
+def set_off(
+    walker: int,
+    w: Float[Array, " P"],
+    mode: float,
+    unit: float,
+    point: Float[Array, "7 W P"],
+    number_of: Float[Array, "9 W"],
+) -> None:
+    """Make the candidate of the next node, in place: on the cubic through the last two nodes and their tangents.
+
+    At the mode there is only one: then the candidate is on the tangent. What rounding errors, which grow along the
+    way, do to the functional itself is put right.
+    """
+    behind, ahead = number_of[BEHIND, walker], number_of[ASIDE, walker]
+    if behind == 0.0:
+        start, start_slope, end, end_slope = 0.0, 0.0, 1.0, ahead
+    else:
+        s = 1.0 + ahead / behind
+        start, start_slope = (2.0 * s - 3.0) * s * s + 1.0, ((s - 2.0) * s + 1.0) * s * behind
+        end, end_slope = 1.0 - start, (s - 1.0) * s * s * behind
+    missing, size = mode + unit * (number_of[PLACE, walker] + ahead), 0.0
+    for i in range(len(w)):
+        along = start_slope * point[6, walker, i] + end_slope * point[4, walker, i]
+        point[0, walker, i] = start * point[5, walker, i] + end * point[3, walker, i] + unit * along
+        missing -= w[i] * point[0, walker, i]
+        size += w[i] * w[i]
+    for i in range(len(w)):
+        point[0, walker, i] += missing * w[i] / size
     number_of[BEST, walker] = math.nan
 
 
@@ -351,8 +393,8 @@ def step_on(
     first: Int[Array, "R F"],
     last: Int[Array, "R F"],
     failed: Bool[Array, "R F"],
-    point: Float[Array, "6 W P"],
-    number_of: Float[Array, "8 W"],
+    point: Float[Array, "7 W P"],
+    number_of: Float[Array, "9 W"],
     state: Int[Array, " W"],
 ) -> None:
     """Judge the candidate of each walker of `walking` and make the next one, in place."""
@@ -373,7 +415,7 @@ def step_on(
         if not math.isfinite(value[m]) and fresh:
             here[ASIDE] /= 2.0
             lost = lost or here[ASIDE] < SHORTEST
-            set_off(walker, side * unit[r, f], point, number_of)
+            set_off(walker, functionals[f], mode[r, f], side * unit[r, f], point, number_of)
         elif fresh or value[m] >= here[BEST] - 1e-12 * abs(here[BEST]):
             for i in range(n):
                 point[1, walker, i] = point[0, walker, i]
@@ -396,7 +438,7 @@ def step_on(
                 fall = here[REACHED] - level
                 if fall > STEEP and here[ASIDE] > 1e-3 * STEP:
                     here[ASIDE] /= 2.0
-                    set_off(walker, side * unit[r, f], point, number_of)
+                    set_off(walker, functionals[f], mode[r, f], side * unit[r, f], point, number_of)
                     continue
                 here[NODES] += 1.0
                 here[PLACE] += here[ASIDE]
@@ -413,14 +455,13 @@ def step_on(
                     state[walker] = DONE
                     continue
                 tangent_of(turned, lower, axis, norms[f], signs[f], tangent)
+                here[BEHIND] = here[ASIDE]
                 for i in range(n):
-                    turn = (tangent[i] - point[4, walker, i]) / (side * here[ASIDE] * unit[r, f])
-                    point[5, walker, i] = turn
-                    point[4, walker, i] = tangent[i]
-                    point[3, walker, i] = point[0, walker, i]
+                    point[5, walker, i], point[6, walker, i] = point[3, walker, i], point[4, walker, i]
+                    point[3, walker, i], point[4, walker, i] = point[0, walker, i], tangent[i]
                 if fall < FLAT and here[NODES] >= 3.0:
-                    here[ASIDE] *= 1.5
-                set_off(walker, side * unit[r, f], point, number_of)
+                    here[ASIDE] *= 1.3
+                set_off(walker, functionals[f], mode[r, f], side * unit[r, f], point, number_of)
         else:
             here[LENGTH] /= 2.0
             lost = lost or here[LENGTH] < SHORTEST

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from sps_adaptive.posteriors.approximate import success
+from sps_adaptive.posteriors.copula import MOST_ARMS, best_of_curves
 from sps_adaptive.posteriors.curves import Curve
-from sps_adaptive.posteriors.laplace import LogDensity, Modes, find_modes, marginals
+from sps_adaptive.posteriors.laplace import LogDensity, Modes, correlations, find_modes, marginals
 from sps_adaptive.posteriors.orthant import orthant
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ class MarginalPosterior:
 
     Each probability, interval and moment of an arm or of a difference comes from the marginal density of that
     functional (see `laplace`). It is computed when it is first asked for, and remembered; so is the mode. The mean of a
-    difference is the difference of the means. The probability of being the best of two is that of being better; of
-    more, the chance that all differences to the others are positive, where each has its own marginal density and they
-    depend on each other like normal variables with the curvature at the mode (a Gaussian copula).
+    difference is the difference of the means. The probability of being the best of two is that of being better. Of
+    three or four it comes from the arms' own densities, which depend on each other by a Gaussian copula with the
+    curvature at the mode (see `copula`). Of more, or where arms are measured from one of them, it is the chance that
+    all differences to the others are positive, with the same copula of the differences.
 
     Where no mode is found the answers are those of a normal distribution at the highest point that was reached, with
     the curvature there, made positive definite; where a path from the mode is lost, that side of the marginal density
@@ -117,21 +119,18 @@ class MarginalPosterior:
 
     def _best(self, arms: Int[Array, " B"], rows: Bool[Array, " R"]) -> Float[Array, "Q B"]:
         """Return P(each is the best of these arms) in some replicates."""
-        score = {
-            (arm, other): _score(self._each(self.arms[[arm]] - self.arms[other], _positive, 0.5)[rows, 0])
-            for arm in arms
-            for other in arms
-            if arm != other
-        }
         covariance = self.modes.covariance[rows]
-        chance = np.zeros((int(rows.sum()), len(arms)))
+        if 2 < len(arms) <= MOST_ARMS and self.arms[arms].any(axis=1).all():
+            self._compute(list(self.arms[arms]))
+            curves, signs = zip(*(self._curve(self.arms[arm]) for arm in arms), strict=True)
+            if min(signs) > 0:
+                correlation = correlations(self.arms[arms], covariance)
+                return best_of_curves([curve.only(rows) for curve in curves], correlation)
+        chance = np.zeros((len(covariance), len(arms)))
         for place, arm in enumerate(arms):
-            others = [other for other in arms if other != arm]
-            gaps = self.arms[arm] - self.arms[others]
-            spread = np.einsum("ip,rpq,jq->rij", gaps, covariance, gaps)
-            sd = np.sqrt(np.einsum("rii->ri", spread))
-            correlation = spread / (sd[:, :, None] * sd[:, None, :])
-            chance[:, place] = orthant(np.stack([score[arm, other] for other in others], axis=1), correlation)
+            gaps = self.arms[arm] - np.delete(self.arms[arms], place, axis=0)
+            score = _score(self._each(gaps, _positive, 0.5)[rows])
+            chance[:, place] = orthant(score, correlations(gaps, covariance))
         return chance / chance.sum(axis=1, keepdims=True)
 
     def _of_arms(self, answer: Callable[[Curve, float], Float[Array, " R"]], of_zero: float) -> Float[Array, "R A"]:
@@ -145,9 +144,13 @@ class MarginalPosterior:
         found = np.full((len(self.known), len(functionals)), of_zero)
         for column, functional in enumerate(functionals):
             if functional.any():
-                key, sign = _key(functional)
-                found[:, column] = answer(self._curves[key], sign)
+                found[:, column] = answer(*self._curve(functional))
         return found
+
+    def _curve(self, functional: Float[Array, " P"]) -> tuple[Curve, float]:
+        """Return the marginal density of a functional that has been computed, and whether it is turned."""
+        key, sign = _key(functional)
+        return self._curves[key], sign
 
     def _compute(self, functionals: list[Float[Array, " P"]]) -> None:
         """Compute the marginal densities that are not there yet; a functional and its negative share one."""

@@ -89,6 +89,38 @@ def fill_two(
 
 
 @compiled
+def all_three(
+    score: Float[Array, " 3"], c: Float[Array, "3 3"], point: Float[Array, " G"], weight: Float[Array, " G"]
+) -> float:
+    """Return P(X < score) of three variables; the last two are those with the largest correlation."""
+    lone = 0
+    for i in range(1, 3):
+        if abs(c[(i + 1) % 3, (i + 2) % 3]) > abs(c[(lone + 1) % 3, (lone + 2) % 3]):
+            lone = i
+    h = score[lone]
+    one, two = (lone + 1) % 3, (lone + 2) % 3
+    between = min(max(c[one, two], -LARGEST), LARGEST)
+    total = phi(h) * both(score[one], score[two], between, point, weight)
+    for j, k in ((one, two), (two, one)):
+        end = math.asin(min(max(c[lone, j], -LARGEST), LARGEST))
+        grown = 0.0
+        for g in range(len(point)):
+            sine = math.sin(end * point[g])
+            left = 1.0 - sine * sine
+            times = sine / c[lone, j] if c[lone, j] != 0.0 else 0.0
+            other = times * c[lone, k]
+            # The regression of variable k on the first and variable j, and what it leaves of the variance.
+            on_first = (other - between * sine) / left
+            on_j = (between - other * sine) / left
+            rest = 1.0 - on_first * other - on_j * between
+            gap = score[k] - on_first * h - on_j * score[j]
+            exponent = (h * h + score[j] ** 2 - 2.0 * h * score[j] * sine) / (2.0 * left)
+            grown += weight[g] * math.exp(-exponent) * phi(gap / math.sqrt(max(rest, 1e-16)))
+        total += end * grown / (2.0 * math.pi)
+    return min(max(total, 0.0), 1.0)
+
+
+@compiled
 def fill_three(
     score: Float[Array, "R 3"],
     correlation: Float[Array, "R 3 3"],
@@ -96,34 +128,9 @@ def fill_three(
     weight: Float[Array, " G"],
     answer: Float[Array, " R"],
 ) -> None:
-    """Fill probabilities of three variables, in place; the last two are those with the largest correlation."""
+    """Fill probabilities of three variables, in place."""
     for r in range(len(score)):
-        c = correlation[r]
-        lone = 0
-        for i in range(1, 3):
-            if abs(c[(i + 1) % 3, (i + 2) % 3]) > abs(c[(lone + 1) % 3, (lone + 2) % 3]):
-                lone = i
-        h = score[r, lone]
-        one, two = (lone + 1) % 3, (lone + 2) % 3
-        between = min(max(c[one, two], -LARGEST), LARGEST)
-        total = phi(h) * both(score[r, one], score[r, two], between, point, weight)
-        for j, k in ((one, two), (two, one)):
-            end = math.asin(min(max(c[lone, j], -LARGEST), LARGEST))
-            grown = 0.0
-            for g in range(len(point)):
-                sine = math.sin(end * point[g])
-                left = 1.0 - sine * sine
-                times = sine / c[lone, j] if c[lone, j] != 0.0 else 0.0
-                other = times * c[lone, k]
-                # The regression of variable k on the first and variable j, and what it leaves of the variance.
-                on_first = (other - between * sine) / left
-                on_j = (between - other * sine) / left
-                rest = 1.0 - on_first * other - on_j * between
-                gap = score[r, k] - on_first * h - on_j * score[r, j]
-                exponent = (h * h + score[r, j] ** 2 - 2.0 * h * score[r, j] * sine) / (2.0 * left)
-                grown += weight[g] * math.exp(-exponent) * phi(gap / math.sqrt(max(rest, 1e-16)))
-            total += end * grown / (2.0 * math.pi)
-        answer[r] = min(max(total, 0.0), 1.0)
+        answer[r] = all_three(score[r], correlation[r], point, weight)
 
 
 @compiled

@@ -11,7 +11,7 @@ from scipy.special import chdtri, ndtr, ndtri
 from sps_adaptive.posteriors.draws import DrawsPosterior, sobol
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
     from sps_adaptive.contracts import Array
 
@@ -77,6 +77,17 @@ class WalkPosterior(DrawsPosterior):
                     other = 0.5 if self.bound is None and than == self.control else self.draws[..., than]
                     better[:, arm] = self._above(arm, other + by)
         return better
+
+    def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:
+        """Return P(arm is the best of `among`): of two arms as in `prob_better`, of more as a share of draws."""
+        best = super().prob_best(among)
+        pairs = among.sum(axis=1) == 2
+        for other in range(among.shape[1]):
+            better = self.prob_better(other)
+            for arm in range(other):
+                here = pairs & among[:, arm] & among[:, other]
+                best[here, arm], best[here, other] = better[here, arm], 1 - better[here, arm]
+        return best
 
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""

@@ -39,7 +39,7 @@ def records(case: Scenario, truth: str, blocks: int, model: AnalysisModel | None
     found = []
     for block in range(blocks):
         cohort = case.population.draw(5, block, BLOCK_SIZE, case.endpoints)
-        potential = design.endpoint.potential(cohort, "y", design.arms, case.truth(truth).of("y"))
+        potential = case.potential(truth, "y", cohort)
         found.append(run(design, cohort, potential))
     return found
 

@@ -20,7 +20,7 @@ from sps_adaptive.allocation import AllocationKind, Equal
 from sps_adaptive.allocation.realisation import Setting
 from sps_adaptive.contracts import AnalysisSetting, Outcome, Potential, Snapshot, Stop
 from sps_adaptive.decisions import DecisionKind, Efficacy, Predictive
-from sps_adaptive.endpoints import EndpointKind, TimeToEvent
+from sps_adaptive.endpoints import EndpointKind, Ordinal, TimeToEvent
 from sps_adaptive.models import AnalysisKind
 from sps_adaptive.population import AccrualKind, DropoutKind
 from sps_adaptive.realisation import RealisationKind
@@ -61,12 +61,16 @@ every_kind = pytest.mark.parametrize(
 FILES = {("dropout", "exponential"): "dropout"}
 """Kinds whose module is not named like the word: dropout has one kind so far, and its file is the section."""
 
-CLASSES = {("looks", "none"): "NoLooks"}
-"""Kinds whose class is not the word in capitals: None is taken."""
+CLASSES = {("looks", "none"): "NoLooks", ("analysis", "crossover"): "CrossoverAnalysis"}
+"""Kinds whose class is not the word in capitals: None is taken, and Crossover is the endpoint."""
 
 HARM = {"kind": "harm", "probability": 0.6}
 
 BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
+
+SYMMETRY = {"structure": "compound_symmetry", "correlation": 0.6}
+
+LEAVING = {"hazard": 0.2, "reference": 1, "per_point_seen": 0.5, "per_point_unseen": -0.2}
 
 WALK = {"median": 9.5, "sd": 0.5, "correlation": 0.8}
 
@@ -90,6 +94,27 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"better": "higher", "assessed_at_month": 6, "over_weeks": 4, "dispersion": 0},
         {"better": "lower", "assessed_at_month": 6, "over_weeks": 8, "dispersion": 1.2, "completeness": 0.7},
     ],
+    ("endpoints", "ordinal"): [
+        {"better": "higher", "assessed_at_month": 6, "labels": ["none", "mild", "severe"]},
+        {"better": "lower", "assessed_at_month": 6, "lowest": 1, "highest": 7, "window_months": 0.5},
+    ],
+    ("endpoints", "crossover"): [
+        {"better": "higher", "period_months": 3, "washout_months": 1, "sd_between": 1.2, "sd_within": 0.8},
+        {"better": "lower", "period_months": 2, "sd_between": 0, "sd_within": 0.8, "period_effect": 0.3},
+        {"better": "lower", "period_months": 2, "sd_between": 1, "sd_within": 0.8, "measured": "throughout"},
+    ],
+    ("endpoints", "longitudinal"): [
+        {"better": "lower", "visits_at_months": [6], "sd": 1.4, "correlation": SYMMETRY},
+        {"better": "higher", "visits_at_months": [1, 6], "sd": [1, 2], "correlation": SYMMETRY, "dropout": LEAVING},
+        {
+            "better": "lower",
+            "visits_at_months": [1, 2, 6],
+            "sd": 1.4,
+            "correlation": {"structure": "autoregressive", "correlation": 0.8},
+            "baseline": BASELINE,
+            "outcome": "change_from_baseline",
+        },
+    ],
     ("endpoints", "time_to_event"): [{"better": better, "follow_up_months": 12} for better in ("higher", "lower")],
     ("analysis", "beta_binomial"): [
         {},
@@ -110,8 +135,16 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("analysis", "ancova"): [{"sd": 1.0}, {"sd": 1.0, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("analysis", "logistic"): [{}, {"prior": {"mean": -0.5, "sd": 1.5}, "coefficients": {"sd": 1}}],
+    ("analysis", "proportional_odds"): [{}, {"effect_sd": 1, "prior_patients": 7}],
+    ("analysis", "win_probability"): [{}, {"prior_patients": 4}],
+    ("analysis", "crossover"): [
+        {"sd_within": 0.8, "sd_between": 1.2, "carry_over": carry_over, "effect": effect}
+        for carry_over in ("ignored", "estimated")
+        for effect in ({}, {"mean": 0.3, "patients": 2})
+    ],
+    ("analysis", "mmrm"): [{"sd": 1.1}, {"sd": 1.1, "correlation": 0.3, "prior": {"mean": 0.2, "patients": 0.5}}],
     ("analysis", "piecewise_exponential"): [{"cuts": [3, 6]}, {"cuts": [6], "covariates": ["first", "second"]}],
-    ("endpoints", "bounded"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
+    ("endpoints", "bounded_score"): [{"better": "higher", "assessed_at_month": 6, "sd": 0.2, "highest": 1.2}],
     ("endpoints", "timed_walk"): [
         {"assessed_at_month": 6, "sd": 0.5},
         {"assessed_at_month": 6, "sd": 0.5, "outcome": "responder", "baseline": WALK},
@@ -249,12 +282,16 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
+TWO_ARMS = {("endpoints", "crossover"), ("analysis", "crossover")}
+"""Kinds for exactly two arms: what holds of three is tried with two in `test_two_arms`."""
+
+
 def examples(*sections: str) -> Any:
-    """Parametrise by every example of every kind of these sections."""
+    """Parametrise by every example of every kind of these sections; of one section, without those for two arms."""
     cases = [
         pytest.param(kind(**given | {"kind": word_of(kind)}), id=f"{word_of(kind)}-{number}")
         for section, _, kind in KINDS
-        if section in sections
+        if section in sections and (len(sections) > 1 or (section, word_of(kind)) not in TWO_ARMS)
         for number, given in enumerate(EXAMPLES.get((section, word_of(kind)), []), start=1)
     ]
     return pytest.mark.parametrize("part", cases)
@@ -390,10 +427,24 @@ TRUTHS = [
 ]
 
 
+def truth_for(part: Any, truth: dict[str, Any]) -> dict[str, Any]:
+    """A truth of numbers, or one for an endpoint that takes no numbers."""
+    if part.kind == "timed_walk":
+        return {arm: {"median": median, "cannot_walk": 0.1} for arm, median in zip(ARMS, (9, 6, 7), strict=True)}
+    if part.kind != "ordinal":
+        return truth
+    even = [1 / part.categories] * part.categories
+    changing = {"drift": truth["a"]} if isinstance(truth["a"], dict) else {}
+    ratios = {"a": {"odds_ratio": 2.1}, "c": {"odds_ratio": 0.6, "drift": 0.2}}
+    return {"b": {"probabilities": even} | changing} | ratios
+
+
 @pytest.mark.parametrize("truth", TRUTHS, ids=["constant", "changing"])
 @examples("endpoints")
 def test_endpoint(part, truth):
-    cohort, truth, visits = the_cohort(), part.read(truth), part.outcomes
+    cohort, truth, visits = the_cohort(), part.read(truth_for(part, truth)), part.outcomes
+    luck = np.random.default_rng(8).random((R, N, part.uniforms))
+    cohort = cohort if part.uniforms == 1 else cohort._replace(u_outcome={"response": luck})
     potential = holds(part.potential, cohort, "response", ARMS, truth)
     assert isinstance(potential, Potential)
     assert part.uniforms <= cohort.u_outcome["response"].shape[2]
@@ -415,7 +466,8 @@ def test_endpoint(part, truth):
     means = holds(part.true_values, cohort, ARMS, truth, part.scales()[0])
     assert means.shape == (A,)
     np.testing.assert_array_equal(part.true_values(cohort, arms, truth, part.scales()[0]), means[PERMUTATION])
-    assert means[1] == pytest.approx(part.natural(np.array(0.6)))
+    if part.kind not in ("ordinal", "timed_walk"):
+        assert means[1] == pytest.approx(part.natural(np.array(0.6)))
     x = np.array([[0.1, 0.9]])
     holds(part.natural, x)
     holds(part.natural_difference, x)
@@ -426,7 +478,10 @@ def test_endpoint(part, truth):
 
 
 def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
-    """Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it."""
+    """What a model may know.
+
+    Replicate 0 knows nothing, replicate 1 nothing of arm c; the others are in the midst of it.
+    """
     rng = np.random.default_rng(6)
     cohort = the_cohort()
     arm = rng.integers(0, A, (R, N))
@@ -438,7 +493,7 @@ def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
         levels = np.stack([rng.integers(0, 2, (R, N)), rng.integers(0, 3, (R, N))], axis=-1)
         cohort = cohort._replace(strata=levels)
     if "time_to_event" in part.takes:
-        kind = SETTING.endpoint
+        kind = ENDPOINTS["time_to_event"]
         luck = cohort._replace(u_outcome={"relapse": u})
         outcome = pick(kind.potential(luck, "relapse", ARMS, kind.read({"a": 0.7, "b": 0.4, "c": 0.5})), arm)
         seen = cut(days, cohort, arm, outcome, A)
@@ -449,24 +504,42 @@ def a_snapshot(part: Any, day: float = 500.0) -> Snapshot:
     return cut(days, cohort, arm, Outcome(value, known_at), A)
 
 
-SETTING = AnalysisSetting(
-    ARMS,
-    endpoint=TimeToEvent(kind="time_to_event", better="higher", follow_up_months=12),
-    factors={"first": {"x": 0.5, "y": 0.5}, "second": {"u": 0.2, "v": 0.5, "w": 0.3}},
-)
-"""Models that need not know of them leave endpoint and factors alone."""
-
-AMONG = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
-
-
 def outcomes_for(part: Any, u: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Outcomes that a model takes, [R, N, V]."""
+    """Oriented outcomes that a model takes, [R, N, V]."""
     if "binary" in part.takes:
         return u < 0.4
+    if "ordinal" in part.takes:
+        return np.floor(4 * u)
     if "count" in part.takes:  # weeks of diary and events
         weeks = 4 * rng.integers(20, 29, u.shape) / 28
         return np.concatenate([weeks, rng.poisson(rng.gamma(1, 5, u.shape) * weeks)], axis=2)
+    if part.kind == "walk":  # speeds, 0 for those who cannot walk
+        return np.where(u < 0.2, 0.0, np.exp(rng.normal(1, 0.5, (R, N, 1))))
     return rng.normal(0.3, 1.1, (R, N, 1))
+
+
+SETTING = AnalysisSetting(ARMS, factors={"first": {"x": 0.5, "y": 0.5}, "second": {"u": 0.2, "v": 0.5, "w": 0.3}})
+"""The trial in which models are asked, but for the endpoint."""
+
+ENDPOINTS = {
+    "ordinal": Ordinal(kind="ordinal", better="higher", assessed_at_month=6, lowest=0, highest=3),
+    "time_to_event": TimeToEvent(kind="time_to_event", better="higher", follow_up_months=12),
+}
+"""The endpoints that models must know, by kind."""
+
+
+def setting_for(part: Any, arms: tuple[str, ...] = ARMS, control: int = 0) -> AnalysisSetting:
+    """The trial in which a model is asked."""
+    return SETTING._replace(arms=arms, control=control, endpoint=ENDPOINTS.get(min(part.takes)))
+
+
+COMPARING = ("proportional_odds", "win_probability", "walk")
+"""Models of what sets an arm apart from the control, whose own value is known."""
+
+SUMMED = ("walk",)
+"""Models whose posterior is a sum over fixed points, each of whose coordinates belongs to an arm."""
+
+AMONG = np.array([[True] * 3, [True] * 3, [True, False, True], [True, True, False], [True, False, False], [True] * 3])
 
 
 def answers(posterior: Any, among: np.ndarray = AMONG) -> dict[str, np.ndarray]:
@@ -498,7 +571,7 @@ def success(posterior: Any, replicates: slice = slice(None)) -> dict[str, np.nda
 def test_analysis_model(part):
     snapshot = a_snapshot(part)
     assert snapshot.n_known[0] == 0 and snapshot.arm_known[1, 2] == 0 and (snapshot.n_pending[1:] > 0).all()
-    model = part.bind(SETTING)
+    model = part.bind(setting_for(part))
     found = holds(lambda given: answers(model.fit(given)), snapshot)
     for name, shape in {
         "mean": (R, A),
@@ -512,7 +585,9 @@ def test_analysis_model(part):
     }.items():
         assert found[name].shape == shape and found[name].dtype == np.float64, name
         assert np.isfinite(found[name]).all(), name
-    assert (found["interval"][..., 0] < found["interval"][..., 1]).all()
+    compares = part.kind in COMPARING and getattr(part, "estimand", "win_probability") == "win_probability"
+    sure = np.arange(A) == (0 if compares else -1)
+    assert ((found["interval"][..., 0] < found["interval"][..., 1]) | sure).all()
     np.testing.assert_allclose(found["best"].sum(axis=1), 1, atol=1e-9)
     assert (found["best"][~AMONG] == 0).all() and (found["best"] >= 0).all()
     for name in ("better", "better by", "not worse by"):
@@ -528,7 +603,7 @@ def test_analysis_model(part):
 @examples("analysis")
 def test_analysis_model_split_by_replicates_says_the_same_to_the_last_bit(part):
     snapshot = a_snapshot(part)
-    model = part.bind(SETTING)
+    model = part.bind(setting_for(part))
     whole = answers(model.fit(snapshot))
     for piece in PIECES:
         some = answers(model.fit(split(snapshot, piece)), AMONG[piece])
@@ -548,21 +623,23 @@ def test_analysis_model_with_the_arms_in_another_order(part):
         arm_total=snapshot.arm_total[:, PERMUTATION],
     )
     one, other = (
-        part.bind(SETTING).fit(snapshot),
-        part.bind(SETTING._replace(arms=tuple(ARMS[a] for a in PERMUTATION))).fit(turned),
+        part.bind(setting_for(part)).fit(snapshot),
+        part.bind(setting_for(part, tuple(ARMS[a] for a in PERMUTATION), int(new_of_old[0]))).fit(turned),
     )
-    np.testing.assert_allclose(other.mean(), one.mean()[:, PERMUTATION], atol=1e-12)
-    np.testing.assert_allclose(other.prob_best(AMONG[:, PERMUTATION]), one.prob_best(AMONG)[:, PERMUTATION], atol=1e-7)
+    summed = 0.02 if part.kind in SUMMED else 0.0
+    np.testing.assert_allclose(other.mean(), one.mean()[:, PERMUTATION], atol=1e-12 + summed)
+    best, theirs = one.prob_best(AMONG)[:, PERMUTATION], other.prob_best(AMONG[:, PERMUTATION])
+    np.testing.assert_allclose(theirs, best, atol=1e-7 + summed)
     for than, by in ((0, 0.0), (1, 0.1)):
         theirs = other.prob_better(int(new_of_old[than]), by)
-        np.testing.assert_allclose(theirs, one.prob_better(than, by)[:, PERMUTATION], atol=1e-7)
+        np.testing.assert_allclose(theirs, one.prob_better(than, by)[:, PERMUTATION], atol=1e-7 + summed)
 
 
 @examples("analysis")
 def test_analysis_model_sees_nothing_but_what_is_known(part):
     """Values that are not known may be anything, and so may the covariates of those who are not enrolled."""
     snapshot = a_snapshot(part)
-    model = part.bind(SETTING)
+    model = part.bind(setting_for(part))
     noise = np.where(snapshot.known, snapshot.value, 1e6)
     covariates = np.where((snapshot.arm >= 0)[..., None], snapshot.covariates, 1e6)
     disturbed = snapshot._replace(value=noise, covariates=covariates)
@@ -577,7 +654,7 @@ PREDICTING = [kind for kind in examples("analysis").args[1] if getattr(kind.valu
 @pytest.mark.parametrize("part", PREDICTING)
 def test_analysis_model_predicts_success(part):
     snapshot = a_snapshot(part)
-    model = part.bind(SETTING)
+    model = part.bind(setting_for(part))
     found = holds(lambda given: success(model.fit(given)), snapshot)
     for name, value in found.items():
         assert value.shape == (R, A) and value.dtype == np.float64, name

@@ -23,7 +23,7 @@ POINTS = 8001
 """Points of the table from which quantiles are read, for each mean."""
 
 
-class Bounded(Assessed):
+class BoundedScore(Assessed):
     r"""A score that cannot leave its bounds, as the EQ-5D index (-0.59 to 1 with British values) or an analogue scale.
 
     On an arm with mean :math:`\mu` the score is :math:`L + (U - L) B` with B Beta-distributed with mean
@@ -39,7 +39,7 @@ class Bounded(Assessed):
     matters to patients after a stroke (an analogue); for stiff person syndrome no such figure is published.
     """
 
-    kind: Literal["bounded"]
+    kind: Literal["bounded_score"]
     unit: str | None = None
     """Unit of the score, for the tables."""
     lowest: float = 0.0

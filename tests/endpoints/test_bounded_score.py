@@ -6,7 +6,7 @@ from scipy.special import logit
 from scipy.stats import beta, kstest
 
 from sps_adaptive.contracts import AnalysisSetting
-from sps_adaptive.endpoints import Bounded
+from sps_adaptive.endpoints import BoundedScore
 from sps_adaptive.models import Normal
 from tests.contracts.fakes import a_cohort
 from tests.models.snapshots import snapshot
@@ -22,7 +22,7 @@ TRUTH = {"placebo": 0.5, "ivig": 0.85}
 
 def bounded(**given):
     fields = {"lowest": -0.59, "highest": 1.0, "sd": 0.25, "sd_at": 0.5} | given
-    return Bounded(kind="bounded", better="higher", assessed_at_month=4, **fields)
+    return BoundedScore(kind="bounded_score", better="higher", assessed_at_month=4, **fields)
 
 
 def outcomes(endpoint, shift=None, truth=TRUTH):
