@@ -141,21 +141,18 @@ class Ordinal(Assessed):
         truth: Mapping[str, OrdinalTruth],
         scale: str,
         shift: Float[Array, "R N #A"] | None = None,
-        control: int | None = None,
+        control: int = 0,
     ) -> Float[Array, " A"]:
         """Return the oriented true value of each arm.
 
         `mean` and `win_probability` are of all patients; `log_odds` of patients to whom `shift` adds nothing. The
-        latter two compare with arm `control`; None: the first arm in the truth whose probabilities are stated.
+        latter two compare with arm `control`.
         """
         counted = None if scale == "log_odds" else shift
         share = self.shares(cohort, arms, truth, counted)
         if scale == "mean":
             return np.asarray(self.sign * (share @ self.scores))
         better = share if self.better == "higher" else share[:, ::-1]
-        if control is None:
-            stated = [arm for arm, value in truth.items() if value.probabilities is not None and arm in arms]
-            control = arms.index(stated[0])
         if scale == "log_odds":
             from sps_adaptive.posteriors.cumulative import log_odds_ratios
 

@@ -40,10 +40,8 @@ def best_of_curves(curves: list[Curve], correlation: Float[Array, "R A A"]) -> F
     scores = np.stack([curve.score() for curve in curves])
     ends = [np.stack([getattr(curve, name) for curve in curves]) for name in ("first", "last")]
     best = np.zeros(correlation.shape[:2])
-    fill_best_of_curves(
-        *stacked, scores, *ends, np.ascontiguousarray(correlation), RULE.point, RULE.weight, ANGLE_RULE.point,
-        ANGLE_RULE.weight, best,
-    )  # fmt: skip
+    rules = RULE.point, RULE.weight, ANGLE_RULE.point, ANGLE_RULE.weight
+    fill_best_of_curves(*(*stacked, scores, *ends, np.ascontiguousarray(correlation), *rules, best))
     return best / best.sum(axis=1, keepdims=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,13 +61,14 @@ class Curve:
     def above(self, value: float | Float[Array, " R"]) -> Float[Array, " R"]:
         """Return the probability above a value, the same for all data sets or one for each."""
         answer = np.zeros(len(self.mode))
-        fill_above(np.full(answer.shape, value), *self._what(), answer)
+        fill_above(*(np.full(answer.shape, value), *self._what(), answer))
         return answer
 
     def quantile(self, probability: float) -> Float[Array, " R"]:
         """Return a quantile."""
         answer = np.zeros(len(self.mode))
-        fill_quantile(probability, *self._what(), answer)
+        given: tuple[Any, ...] = (probability, *self._what(), answer)
+        fill_quantile(*given)
         return answer
 
     def score(self) -> Float[Array, "R K"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,7 +79,7 @@ class MarginalPosterior:
     def interval(self, level: float) -> Float[Array, "R A 2"]:
         """Return the equal-tailed credible interval of each arm."""
         tails = (1 - level) / 2, (1 + level) / 2
-        return np.stack([self._of_arms(lambda curve, sign, p=p: _quantile(curve, sign, p), 0.0) for p in tails], -1)
+        return np.stack([self._of_arms(partial(_quantile, probability=p), 0.0) for p in tails], -1)
 
     def prob_above(self, value: float) -> Float[Array, "R A"]:
         """Return P(arm > value) for each arm."""
@@ -92,7 +93,7 @@ class MarginalPosterior:
         """Return mean and equal-tailed interval (mean, lower, upper) of arm - arm `than`; 0 for `than` itself."""
         mean, gaps = self.mean(), self.arms - self.arms[than]
         tails = (1 - level) / 2, (1 + level) / 2
-        ends = [self._each(gaps, lambda curve, sign, p=p: _quantile(curve, sign, p), 0.0) for p in tails]
+        ends = [self._each(gaps, partial(_quantile, probability=p), 0.0) for p in tails]
         return np.stack([mean - mean[:, [than]], *ends], axis=-1)
 
     def prob_best(self, among: Bool[Array, "R A"]) -> Float[Array, "R A"]:

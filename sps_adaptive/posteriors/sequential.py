@@ -151,14 +151,14 @@ class SequentialPosterior:
         from sps_adaptive.posteriors.sequential_kernels import fill_above
 
         answer = np.empty(len(self.df))
-        fill_above(first, second, float(by), *self._tables(), answer)
+        fill_above(*(first, second, float(by), *self._tables(), answer))
         return answer
 
     def _ends(self, first: int, second: int, level: float) -> Float[Array, "R 2"]:
         from sps_adaptive.posteriors.sequential_kernels import fill_ends
 
         answer = np.empty((len(self.df), 2))
-        fill_ends(first, second, np.array([(1 - level) / 2, (1 + level) / 2]), *self._tables(), answer)
+        fill_ends(*(first, second, np.array([(1 - level) / 2, (1 + level) / 2]), *self._tables(), answer))
         return answer
 
     def _moments(
@@ -215,7 +215,8 @@ class SequentialPosterior:
 
     def _sd(self, first: int, second: int | None) -> Float[Array, " R"]:
         sd = np.sqrt(self._moments(first, second, self.own, self.variance / np.maximum(1 - 2 / self.df, 1e-9))[1])
-        if (heavy := (self.df <= 2).any(axis=1)).any():
+        heavy = np.asarray((self.df <= 2).any(axis=1))
+        if heavy.any():
             ends = self._only(heavy)._ends(first, -1 if second is None else second, 2 * float(ndtr(1.0)) - 1)
             sd[heavy] = (ends[:, 1] - ends[:, 0]) / 2
         return sd

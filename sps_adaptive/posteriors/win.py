@@ -206,7 +206,7 @@ class WinPosterior:
     def _above(self, parts: Parts, value: float | Float[Array, "R S"]) -> Float[Array, "R A S"]:
         """Return P(arm > value | all draws but that of the share of its better categories)."""
         above = np.zeros(parts.win.shape)
-        for arm in range(above.shape[1]):
+        for arm in range(len(self.places)):
             if arm != self.control:
                 above[:, arm] = self._above_on(parts, arm, value)
         return above

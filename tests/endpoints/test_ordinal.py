@@ -33,7 +33,7 @@ def scores(stated, better="lower", shift=None, **fields):
     return endpoint.natural(endpoint.potential(COHORT, "response", ARMS, endpoint.read(stated), shift).value[..., 0])
 
 
-def values(stated, scale, better="lower", shift=None, control=None, arms=ARMS):
+def values(stated, scale, better="lower", shift=None, control=0, arms=ARMS):
     endpoint = ordinal(better)
     return endpoint.true_values(COHORT, arms, endpoint.read(stated), scale, shift, control)
 
@@ -129,7 +129,7 @@ def test_the_true_mean_is_that_of_the_probabilities(better):
 def test_the_log_odds_ratio_is_the_stated_one():
     np.testing.assert_allclose(values(ODDS, "log_odds"), np.log([1, 2.1, 0.7]), atol=1e-11)
     np.testing.assert_allclose(values(ODDS, "log_odds", control=1), np.log([1 / 2.1, 1, 0.7 / 2.1]), atol=1e-11)
-    turned = values(ODDS, "log_odds", arms=(ARMS[2], ARMS[0], ARMS[1]))
+    turned = values(ODDS, "log_odds", control=1, arms=(ARMS[2], ARMS[0], ARMS[1]))
     np.testing.assert_allclose(turned, np.log([0.7, 1, 2.1]), atol=1e-11)
 
 
