@@ -157,7 +157,9 @@ def drawn_trials(seed: int, patients: int, drawn: int, arms: int) -> Walks:
     return trials(rng, drawn, patients, mean, 0.5, np.array([0.15, 0.08, 0.1])[:arms])
 
 
-def nearest(estimand: str, seed: int, patients: int, drawn: int, kept: int, arms: int = 2, by: float = 0.0) -> list[int]:
+def nearest(
+    estimand: str, seed: int, patients: int, drawn: int, kept: int, arms: int = 2, by: float = 0.0
+) -> list[int]:
     """Which data sets have a probability near the threshold, as the model has it today."""
     probability = fit(drawn_trials(seed, patients, drawn, arms), arms, estimand=estimand).prob_better(0, by)[:, 1]
     return [int(r) for r in np.sort(np.argsort(np.abs(probability - THRESHOLD), kind="stable")[:kept])]

@@ -6,12 +6,14 @@ from scipy.special import betaincinv
 from scipy.stats import skew
 
 from sps_adaptive.contracts import AnalysisSetting
-from sps_adaptive.endpoints import Bounded
+from sps_adaptive.endpoints import BoundedScore
 from sps_adaptive.models import Normal
 from tests.models.snapshots import snapshot
 
 REPLICATES = 10_000
-ENDPOINT = Bounded(kind="bounded", better="higher", assessed_at_month=6, lowest=-0.59, highest=1.0, sd=0.25, sd_at=0.7)
+ENDPOINT = BoundedScore(
+    kind="bounded_score", better="higher", assessed_at_month=6, lowest=-0.59, highest=1.0, sd=0.25, sd_at=0.7
+)
 MISSED = 4 * np.sqrt(0.025 * 0.975 / REPLICATES)
 """Four Monte Carlo standard errors of a rate of 0.025."""
 
