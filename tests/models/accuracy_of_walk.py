@@ -70,7 +70,11 @@ def trials(rng, replicates, patients, mean, sd, cannot) -> Walks:
 def fit(data: Walks, arms=2, control=0, **fields):
     """The posterior of the model."""
     setting = AnalysisSetting(tuple("abcdef"[:arms]), control=control)
-    return Walk(kind="walk", **fields).bind(setting).fit(snapshot(data.arm, data.speed, n_arms=arms))
+    return (
+        Walk(kind="walk", **{"sd_patients": 1.0} | fields)
+        .bind(setting)
+        .fit(snapshot(data.arm, data.speed, n_arms=arms))
+    )
 
 
 def believed(data: Walks, place: int, arms: int) -> Believed:
