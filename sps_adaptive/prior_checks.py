@@ -70,7 +70,7 @@ def _expected(scenario: Scenario, name: str) -> Iterator[str]:
         drawn, arms = drawn.reshape(-1, 1), ["any arm"]
     else:
         arms = list(scenario.arm_names)
-    unit = getattr(endpoint, "unit", None) or ""
+    unit = "" if is_share else getattr(endpoint, "unit", None) or ""
     what = "the share of patients with the event" if is_share else "the outcome of a new patient"
     low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
     told = [
@@ -81,7 +81,7 @@ def _expected(scenario: Scenario, name: str) -> Iterator[str]:
 
 
 def _number(value: float, is_share: bool) -> str:
-    return percent(round(value, 2)) if is_share else f"{value:.2g}"
+    return percent(round(value, 2)) if is_share else f"{value:.3g}"
 
 
 def _generator() -> np.random.Generator:

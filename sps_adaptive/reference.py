@@ -86,6 +86,7 @@ def _default(field: str, value: Mapping[str, Any], node: Mapping[str, Any]) -> s
 
 def _prose(text: str) -> str:
     """Return a docstring with its formulas as Markdown has them."""
+    text = re.sub(r":(?:class|func|meth|mod):`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text)
     text = re.sub(r":math:`([^`]*)`", lambda found: f"${found[1]}$", text)
     text = re.sub(
         r"^\.\. math::((?:.*\n)(?:(?: +.*)?\n)*)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
@@ -75,6 +75,10 @@ end."""
 
 PROSE = frozenset({"title", "question", "source", "description"})
 """Fields that explain the numbers and do not change them."""
+
+CONDITIONAL = frozenset({"log_odds", "log_rate", "log_hazard"})
+"""Scales on which a true value is that of the average patient: what covariates and sites add is averaged on the scale
+itself, as an analysis that adjusts for them does."""
 
 RESERVED = PROSE | {"none", "effects", "site_sd"}
 """No arm, truth or endpoint may be called so: words of the file, and what the tables call a selection of no arm."""
@@ -840,6 +844,12 @@ class Scenario(Part):
                     known = False
                     hint = f"the endpoints are: {', '.join(self.endpoints)}"
                     yield ("correlations", number, "between"), f"there is no endpoint '{name}'", hint
+            if frozenset(pair.between) in {frozenset(other.between) for other in self.correlations[:number]}:
+                yield (
+                    ("correlations", number, "between"),
+                    "this pair is stated twice",
+                    "keep one of the two",
+                )
             if pair.between[0] == pair.between[1]:
                 known = False
                 yield ("correlations", number, "between"), "an endpoint with itself", "name two endpoints"
@@ -868,8 +878,8 @@ class Scenario(Part):
                 derived = "" if endpoint.analysed_as == endpoint.kind else f", analysed as {endpoint.analysed_as}"
                 yield (
                     ("analysis", name, "kind"),
-                    f"{model.kind} does not analyse a {endpoint.kind} endpoint{derived}",
-                    f"it is for {', '.join(sorted(model.takes))} endpoints",
+                    f"{model.kind} is not for an endpoint of kind {endpoint.kind}{derived}",
+                    f"use {', '.join(_models_for(endpoint.analysed_as))}",
                 )
             elif model.needs_baseline and getattr(endpoint, "baseline", None) is None:
                 yield (
@@ -892,6 +902,10 @@ class Scenario(Part):
                 "patients get both treatments, so only their order is randomised, and nothing is gained by adapting it"
             )
             yield ("allocation", "kind"), what, "use allocation: {kind: equal}"
+        for name, endpoint in self.endpoints.items():
+            if endpoint.kind != "crossover":
+                what = f"'{name}' has a value for each arm, and every patient gets both treatments"
+                yield ("endpoints", name, "kind"), what, "use kind: crossover, or leave it out"
         if self.is_platform:
             yield (
                 ("arms",),
@@ -995,6 +1009,12 @@ def _schedules(looks: ScheduleKind) -> list[tuple[tuple[str | int, ...], Schedul
         if isinstance(looks, Several)
         else [((), looks)]
     )
+
+
+def _models_for(analysed_as: str) -> list[str]:
+    """Return the kinds of analysis that take an outcome."""
+    kinds = get_args(get_args(AnalysisKind)[0])
+    return [kind.model_fields["kind"].annotation.__args__[0] for kind in kinds if analysed_as in kind.takes]
 
 
 def _is_course(value: Any) -> bool:

@@ -24,7 +24,7 @@ from sps_adaptive.prior_checks import expectations, surprises
 from sps_adaptive.realisation import Minimisation, PermutedBlock, Stratified
 from sps_adaptive.scenario import Moment, Scenario, TruthSpec
 from sps_adaptive.schedules import Enrolled, NoLooks
-from sps_adaptive.words import listed, percent
+from sps_adaptive.words import listed, months, percent
 
 MANY_PENDING = 1 / 3
 """Share of pending patients at a look above which adaptation is said to be starved of data."""
@@ -222,7 +222,7 @@ def _population(scenario: Scenario) -> str:
         elif len(matter) == len(scenario.truths):
             effect = "with effects on outcomes in every truth"
         else:
-            effect = f"with effects on outcomes in {listed(matter)}"
+            effect = f"with effects on outcomes in {listed([repr(name) for name in matter])}"
         text += f"Known at enrolment: {listed(told)}; {effect}. "
     if population.dropout is None:
         return text + "Nobody drops out."
@@ -236,11 +236,12 @@ def _endpoints(scenario: Scenario) -> Iterator[str]:
         head = ("Primary endpoint" if place == 0 else "Secondary endpoint") if several else "Endpoint"
         what = f" ({endpoint.description.rstrip('.')})" if endpoint.description else ""
         window = f", give or take {endpoint.window_months:g} months" if endpoint.window_months else ""
+        fewer = endpoint.needs_follow_up and endpoint.better == "lower"
         when = "followed for up to" if endpoint.needs_follow_up else "assessed"
         after = "" if endpoint.needs_follow_up else " after enrolment"
         yield (
-            f"{head}: {name}{what}, {endpoint.describe()}, {when} {endpoint.assessed_at_month:g} months{after}{window};"
-            f" {endpoint.better} is better."
+            f"{head}: {name}{what}, {endpoint.describe()}, {when} {months(endpoint.assessed_at_month)}{after}{window};"
+            f" {'fewer events are' if fewer else f'{endpoint.better} is'} better."
         )
     if scenario.correlations:
         told = [f"{pair.between[0]} and {pair.between[1]} ({pair.correlation:g})" for pair in scenario.correlations]
@@ -255,7 +256,8 @@ def _analyses(scenario: Scenario) -> Iterator[str]:
         head = f"Analysis of {name}" if several else "Analysis"
         again = model.kind in told
         told.add(model.kind)
-        yield f"{head}: {model.kind}." + ("" if again else f" {summary} {model.left_out}")
+        scale = model.scale.replace("_", " ")
+        yield f"{head}: {model.kind}, about the {scale}." + ("" if again else f" {summary} {model.left_out}")
 
 
 def _looks(scenario: Scenario) -> str:
@@ -273,9 +275,15 @@ def _allocation(scenario: Scenario) -> str:
 
 def _decisions(scenario: Scenario) -> list[str]:
     control = scenario.arm_names[scenario.control]
-    each = {name: Measured(control, scenario.is_share(name), scenario.scale(name).unit) for name in scenario.endpoints}
+    each = {name: Measured(control, scenario.is_share(name), _unit(scenario, name)) for name in scenario.endpoints}
     measured = each.pop(scenario.endpoint_name)._replace(others=each)
     return [f"Rule {n}: {rule.sentence(measured)}." for n, rule in enumerate(scenario.decisions, start=1)]
+
+
+def _unit(scenario: Scenario, endpoint: str) -> str:
+    """Return the unit of margins about an endpoint, or the scale where it has none."""
+    scale = scenario.scale(endpoint)
+    return scale.unit or ("" if scale.name in ("mean", "probability") else f"({scale.name.replace('_', ' ')})")
 
 
 # ------------------------------------------------------------------------- what a statistician would ask
@@ -317,10 +325,12 @@ def _about_pending(scenario: Scenario) -> Iterator[str]:
         rate = patients / scenario.population.accrual.expected_months(patients)
         which = "every look" if len(starved) == len(looks) else f"{len(starved)} of {len(looks)} looks"
         most = max(starved, key=lambda look: look.pending / look.enrolled)
+        learns = scenario.allocation.bind(scenario.arm_names).learns
+        what = "the randomisation can hardly adapt" if learns else "a trial that stops has many patients in follow-up"
+        advice = "Look later, or look at patients assessed" if isinstance(scenario.looks, Enrolled) else "Look later"
         yield (
-            f"With {rate:.2g} patients a month and a {delay:g}-month endpoint, about {most.pending:.0f} of "
-            f"{most.enrolled:.0f} patients are pending at one look, and more than a third at {which}: the "
-            "randomisation can hardly adapt. Look later, or look at patients assessed."
+            f"With {rate:.2g} patients a month and an endpoint at month {delay:g}, about {most.pending:.0f} of "
+            f"{most.enrolled:.0f} patients are pending at one look, and more than a third at {which}: {what}. {advice}."
         )
     each = looks[0].known / len(scenario.arms)
     if each < 5:
@@ -374,7 +384,8 @@ def _about_allocation(scenario: Scenario) -> Iterator[str]:
     if rule.bind(scenario.arm_names).learns and scenario.n_looks == 0:
         yield "The rule can never adapt: there is no look before the final analysis."
     factors = scenario.population.factors()
-    if kind.balances():
+    matter = any(truth.effects or any(truth.site_sd.values()) for truth in scenario.truths.values())
+    if kind.balances() and not matter:
         yield (
             "The factors that are balanced have no effect on the outcome here: balancing them changes balance, not the "
             "power that a prognostic factor would bring."

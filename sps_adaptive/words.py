@@ -24,3 +24,8 @@ def percent(proportion: float) -> str:
 def one_less(probability: float) -> str:
     """Return one minus a probability, without digits that only rounding has made."""
     return f"{round(1 - probability, 12):g}"
+
+
+def months(number: float) -> str:
+    """Return a number of months: 1 month, 6 months."""
+    return f"{number:g} month{'' if number == 1 else 's'}"

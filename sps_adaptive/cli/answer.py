@@ -303,7 +303,7 @@ def _calendar(results: Answer, figures: Figures) -> Table:
             plain(get("duration_months_sd"), 1),
             between(get("duration_months_q05"), get("duration_months_q95")),
             number(get("overrun")),
-            number(get("events")) if is_binary else number(get("mean_outcome"), 3, signed=True),
+            number(get("events")) if is_binary else number(get("mean_outcome"), 3),
         )
     return made
 
@@ -318,8 +318,7 @@ def _without_months(results: Answer, figures: Figures) -> str:
 
 def _estimates(results: Answer, figures: Figures) -> Table:
     control = results.scenario.arm_names[results.scenario.control]
-    scale = results.scenario.scale(results.scenario.endpoint_name).name.replace("_", " ")
-    what = "" if scale in ("mean", "probability") else f"{scale}, "
+    what = _effect_words(results.scenario)
     made = Table(
         f"The reported effect ({what}arm minus {control}, in the final analysis)",
         ["truth", "arm", "design"],
@@ -340,6 +339,17 @@ def _estimates(results: Answer, figures: Figures) -> Table:
                     percent(get("coverage", arm)),
                 )
     return made
+
+
+RATIOS = {"log_odds": "log odds ratio", "log_rate": "log rate ratio", "log_hazard": "log hazard ratio"}
+
+
+def _effect_words(scenario: Scenario) -> str:
+    """Return what an effect is where it is not a difference of means or shares, with a comma behind."""
+    name = scenario.scale(scenario.endpoint_name).name
+    if name in ("mean", "probability"):
+        return ""
+    return f"{RATIOS.get(name, name.replace('_', ' '))}, "
 
 
 def _secondaries(results: Answer, figures: Figures) -> Table | None:
@@ -432,6 +442,9 @@ def _in_short(results: Answer, figures: Figures) -> Iterator[str]:
             return f"{adaptive} (fixed {fixed})"
 
         found = []
+        harmed = figures.get(truth, "adaptive", "stop_harm")
+        if harmed and harmed.estimate > 0:
+            found.append(f"stops for harm in {_percent(harmed)}")
         if figures.get(truth, "adaptive", "power_any"):
             found.append(f"finds an effective arm in {both('power_any', _percent)} of trials")
             if same := figures.get(truth, MATCHED, "power_any"):

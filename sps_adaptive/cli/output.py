@@ -79,7 +79,8 @@ def story(told: Replay, *, patients: bool) -> None:
     prose(
         "P(best): posterior probability of being the best open arm. P(better): of being better than "
         f"{control} by more than the efficacy margin. Effect: arm minus {control}, posterior mean; "
-        f"{scenario.endpoint.better} is better."
+        f"{'higher' if scenario.scale(scenario.endpoint_name).sign > 0 else 'lower'} is better"
+        f"{_scale_words(scenario)}."
     )
     for look in told.looks():
         say()
@@ -94,6 +95,12 @@ def story(told: Replay, *, patients: bool) -> None:
     if patients:
         say()
         table(_patients(told))
+
+
+def _scale_words(scenario: Scenario) -> str:
+    """Return the scale of estimates and effects where it is not that of the outcomes."""
+    name = scenario.scale(scenario.endpoint_name).name
+    return "" if name in ("mean", "probability") else f", on the scale of {name.replace('_', ' ')}"
 
 
 def _look_table(scenario: Scenario, look: dict[str, Any]) -> Table:

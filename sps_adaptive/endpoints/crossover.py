@@ -14,6 +14,7 @@ from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort, Potential
 from sps_adaptive.endpoints.course import Course, by_arm
 from sps_adaptive.endpoints.endpoint import Endpoint, Place
 from sps_adaptive.part import Part
+from sps_adaptive.words import months
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -169,11 +170,10 @@ class Crossover(Endpoint):
     def describe(self) -> str:
         """Return what kind of outcome it is."""
         unit = f" in {self.unit}" if self.unit else ""
-        months = "month" if self.washout_months == 1 else "months"
-        washout = f" with {self.washout_months:g} {months} between them" if self.washout_months else ""
+        washout = f" with {months(self.washout_months)} between them" if self.washout_months else ""
         when = "at the end of" if self.measured == "end" else "throughout"
         return (
-            f"a score{unit} measured {when} each of two periods of {self.period_months:g} months{washout}, the first "
+            f"a score{unit} measured {when} each of two periods of {months(self.period_months)}{washout}, the first "
             "with the treatment of the arm, the second with the other one"
         )
 

@@ -78,6 +78,10 @@ class Endpoint(Part):
         """Return the scales on which a true value is defined."""
         return ("mean",)
 
+    def compares(self, scale: str) -> bool:
+        """Return whether a scale compares arms with the control, whose own value is the same whatever it does."""
+        return False
+
     def scale(self, name: str) -> Scale:
         """Return how values on a scale are turned."""
         return Scale(name, getattr(self, "unit", None) or "", self.sign)
@@ -157,24 +161,51 @@ def _of_course(value: Any) -> list[tuple[tuple[str | int, ...], str]]:
 
 
 def _of_fields(value: Any, error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
-    """Return what is wrong with a value in several words, each with its path."""
-    found: list[tuple[tuple[str | int, ...], str]] = []
+    """Return what is wrong with a value in several words, each with its path.
+
+    Of several things that the value could be, only what is wrong with it as the one that fits best.
+    """
+    branches: dict[tuple[str | int, ...], list[tuple[tuple[str | int, ...], str]]] = {}
+    unfit: set[tuple[str | int, ...]] = set()
     for each in error.errors(include_url=False):
-        path, here = list[str | int](), value
+        path, branch, here = list[str | int](), list[str | int](), value
         for key in each["loc"]:  # what leads to a place of the file; the rest names alternatives
             if _leads_on(here, key):
                 path.append(key)
                 here = here[key]
+            elif not path:
+                branch.append(key)
         last = each["loc"][-1] if each["loc"] else ""
         if each["type"] == "missing":
             message = f"'{last}' is missing"
         elif each["type"] == "extra_forbidden":
             message = f"'{last}' does not belong here"
+        elif each["type"].endswith("_type") or each["type"].endswith("_parsing"):
+            message = f"{_NEEDED.get(each['type'], 'something else')} is needed, got {_shown(here)}"
+            if not path or _is_month_error(each["loc"], value):
+                unfit.add(tuple(branch[:1]))
         else:
-            message = f"{each['msg'].removeprefix('Value error, ')}, got {_shown(here)}"
-        if (tuple(path), message) not in found:
-            found.append((tuple(path), message))
-    return found
+            message = f"{_plain(each['msg'])}, got {_shown(here)}"
+        said = branches.setdefault(tuple(branch[:1]), [])
+        if (tuple(path), message) not in said:
+            said.append((tuple(path), message))
+    fitting = [said for branch, said in branches.items() if branch not in unfit] or list(branches.values())
+    return min(fitting, key=len)
+
+
+_NEEDED = {"float_type": "a number", "int_type": "a whole number", "list_type": "a list", "dict_type": "a section"} | {
+    name: "a section with fields" for name in ("model_type", "model_attributes_type")
+}
+
+
+def _plain(message: str) -> str:
+    """Return a message of the validation in our words."""
+    return message.removeprefix("Value error, ").replace("Input should be", "it must be")
+
+
+def _is_month_error(location: tuple[str | int, ...], value: Any) -> bool:
+    """Return whether words were taken for months: a section of fields is no course."""
+    return isinstance(value, dict) and "[key]" in location
 
 
 def _leads_on(here: Any, key: str | int) -> bool:

@@ -130,6 +130,10 @@ class Ordinal(Assessed):
         """Return `mean`; and against the control `log_odds` and `win_probability`."""
         return ("mean", "log_odds", "win_probability")
 
+    def compares(self, scale: str) -> bool:
+        """Return whether a scale compares arms with the control."""
+        return scale != "mean"
+
     def scale(self, name: str) -> Scale:
         """Return how values are turned: odds ratios and win probabilities are for better outcomes as they are."""
         return super().scale(name) if name == "mean" else Scale(name)
