@@ -154,9 +154,9 @@ class Longitudinal(Endpoint):
         unit = f" in {self.unit}" if self.unit else ""
         change = ", analysed as its change since enrolment" if self.outcome == "change_from_baseline" else ""
         months = ", ".join(f"{month:g}" for month in self.visits_at_months[:-1])
-        return (
-            f"a score{unit} at months {months} and {self.assessed_at_month:g}{change}" if months else f"a score{unit}"
-        )
+        visits = f" at months {months} and {self.assessed_at_month:g}" if months else ""
+        leaves = ", on which it depends who leaves" if self.dropout else ""
+        return f"a score{unit}{visits}{change}{leaves}"
 
     def words(self, value: Any) -> str:
         """Return the true value of one arm in a few words."""

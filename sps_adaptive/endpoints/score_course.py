@@ -118,9 +118,7 @@ class ScoreCourse(Part):
     @model_validator(mode="after")
     def _either_its_own_or_that_of_another(self) -> Self:
         if self.like is not None and (self.start is not None or self.natural or self.placebo):
-            raise ValueError(
-                "like takes start, natural and placebo from another arm; leave them out, or like"
-            )
+            raise ValueError("like takes start, natural and placebo from another arm; leave them out, or like")
         return self
 
     def at(self, month: Float[Array, " V"], shared: ScoreCourse | None = None) -> Float[Array, " V"]:

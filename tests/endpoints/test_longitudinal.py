@@ -244,4 +244,5 @@ def test_it_tells_itself():
     assert part.words(truth["azathioprine"]) == "as placebo, -1.4 in the end"
     assert part.words(truth["placebo"]) == "3.45, 3.85, 4.19 at the visits"
     assert part.words(3.0) == "3"
+    assert leaving().describe() == "a score at months 1, 3 and 6, on which it depends who leaves"
     assert endpoint(visits_at_months=[6], sd=1.0).describe() == "a score"
