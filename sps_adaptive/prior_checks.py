@@ -56,8 +56,12 @@ def _expected(scenario: Scenario, name: str) -> Iterator[str]:
     model, endpoint = scenario.analysis[name], scenario.endpoints[name]
     setting = scenario.analysis_setting(name)
     prefix = f"Prior of {name}: " if len(scenario.endpoints) > 1 else "Prior: "
-    is_share = scenario.is_share(name)
-    drawn = (model.prior_means if is_share else model.prior_predictive)(setting, DRAWS, _generator())
+    is_share = endpoint.analysed_as == "binary" or endpoint.needs_follow_up
+    drawn = model.prior_predictive(setting, DRAWS, _generator())
+    if endpoint.analysed_as == "binary":
+        drawn = model.prior_means(setting, DRAWS, _generator())
+        if drawn is not None and not scenario.is_share(name):  # log odds
+            drawn = 1 / (1 + np.exp(-drawn))
     if drawn is None:
         yield f"{prefix}flat, so before any data the analysis expects nothing in particular."
         return

@@ -75,8 +75,8 @@ class Walk(Controlled):
     """The c of `within_seconds`."""
     sd: Annotated[float, Field(gt=0, le=5)] = 0.5
     """Prior guess of the standard deviation of log seconds."""
-    sd_patients: Patients = 1.0
-    """How many outcomes the guess is worth."""
+    sd_patients: Patients = 5.0
+    """How many outcomes the guess is worth; with 1 the prior would expect walkers faster than anybody runs."""
     prior: SecondsPrior = SecondsPrior()
     """The prior of the seconds on every arm."""
     cannot_walk: BetaPrior = BetaPrior(alpha=0.5, beta=4.5)

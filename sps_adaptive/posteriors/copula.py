@@ -5,7 +5,9 @@ With the standard normal scores :math:`z_a = \Phi^{-1}(F_a(\theta_a))` of the ar
 
 .. math:: P(a \text{ is best}) = \int f_a(x)\, P\bigl(z_b < \Phi^{-1}(F_b(x)) \text{ for all } b \mid z_a\bigr)\, dx.
 
-Where the arms are independent that is exact, however skewed their densities are.
+Where the arms are independent that is exact, however skewed their densities are. Where they are not, the probabilities
+that one arm is better than another are known more precisely than the copula has them: the limits of each pair are
+moved, all by the same, so that it has them right.
 """
 
 from __future__ import annotations
@@ -34,15 +36,53 @@ ANGLE_RULE = legendre_rule(8)
 MOST_ARMS = 4
 
 
-def best_of_curves(curves: list[Curve], correlation: Float[Array, "R A A"]) -> Float[Array, "R A"]:
-    """Return P(arm is the best) for three or four arms."""
+def best_of_curves(
+    curves: list[Curve], correlation: Float[Array, "R A A"], better: Float[Array, "R A A"]
+) -> Float[Array, "R A"]:
+    """Return P(arm is the best) for three or four arms.
+
+    Parameters
+    ----------
+    curves
+        The density of each arm.
+    correlation
+        Correlations of their scores.
+    better
+        P(arm > other arm) for each pair, which the copula is made to meet.
+    """
     stacked = [np.stack([getattr(curve, name) for curve in curves]) for name in ("mode", "unit", "place", "height")]
     scores = np.stack([curve.score() for curve in curves])
     ends = [np.stack([getattr(curve, name) for curve in curves]) for name in ("first", "last")]
     best = np.zeros(correlation.shape[:2])
     rules = RULE.point, RULE.weight, ANGLE_RULE.point, ANGLE_RULE.weight
-    fill_best_of_curves(*(*stacked, scores, *ends, np.ascontiguousarray(correlation), *rules, best))
+    pairs = np.ascontiguousarray(correlation), np.ascontiguousarray(better)
+    fill_best_of_curves(*(*stacked, scores, *ends, *pairs, *rules, best))
     return best / best.sum(axis=1, keepdims=True)
+
+
+@compiled
+def shift_to(wanted: float, share: Float[Array, " Q"], limit: Float[Array, " Q"], number: int) -> float:
+    """Return by how much all limits are to be moved, so that the mean of Phi(limit) is the wanted probability."""
+    wanted = min(max(wanted, 1e-12), 1.0 - 1e-12)
+    low, high, moved = -40.0, 40.0, 0.0
+    for _ in range(100):
+        gap, slope = -wanted, 0.0
+        for q in range(number):
+            x = limit[q] + moved
+            gap += share[q] * phi(x)
+            slope += share[q] * math.exp(-x * x / 2.0)
+        if gap > 0.0:
+            high = moved
+        else:
+            low = moved
+        if abs(gap) < 1e-12:
+            break
+        slope /= math.sqrt(2.0 * math.pi)
+        next_one = moved - gap / slope if slope > 1e-300 else math.inf
+        moved = next_one if low < next_one < high else (low + high) / 2.0
+        if high - low < 1e-12:
+            break
+    return moved
 
 
 @compiled
@@ -76,6 +116,7 @@ def fill_best_of_curves(
     first: Int[Array, "A R"],
     last: Int[Array, "A R"],
     correlation: Float[Array, "R A A"],
+    better: Float[Array, "R A A"],
     point: Float[Array, " G"],
     weight: Float[Array, " G"],
     angle: Float[Array, " H"],
@@ -83,9 +124,10 @@ def fill_best_of_curves(
     best: Float[Array, "R A"],
 ) -> None:
     """Fill the probabilities of being the best, in place; they come as 0."""
-    arms = len(mode)
+    arms, most = len(mode), len(point) * place.shape[2]
     curve, of_score = np.zeros(WINDOW), np.zeros(WINDOW)
     others, limit, left = np.zeros(arms - 1, np.int64), np.zeros(arms - 1), np.zeros((arms - 1, arms - 1))
+    share, limits = np.zeros(most), np.zeros((arms - 1, most))
     for r in range(len(best)):
         for a in range(arms):
             k = 0
@@ -98,26 +140,33 @@ def fill_best_of_curves(
                     one, two = correlation[r, a, others[i]], correlation[r, a, others[j]]
                     rest = math.sqrt((1.0 - one * one) * (1.0 - two * two))
                     left[i, j] = (correlation[r, others[i], others[j]] - one * two) / rest
-            x, total = place[a, r], 0.0
+            x, total, number = place[a, r], 0.0, 0
             for j in range(first[a, r], last[a, r]):
                 begin = polynomial(x, height[a, r], first[a, r], last[a, r], j, curve)
                 width = x[j + 1] - x[j]
                 for g in range(len(point)):
                     at = x[j] + width * point[g]
-                    share = weight[g] * width * density_at(at, x, begin, curve)
+                    share[number] = weight[g] * width * density_at(at, x, begin, curve)
+                    total += share[number]
                     mine = interpolated(at, x, score[a, r], first[a, r], last[a, r], of_score)
-                    total += share
                     for i in range(arms - 1):
                         b = others[i]
                         there = (mode[a, r] + unit[a, r] * at - mode[b, r]) / unit[b, r]
                         theirs = interpolated(there, place[b, r], score[b, r], first[b, r], last[b, r], of_score)
                         rho = correlation[r, a, b]
-                        limit[i] = (theirs - rho * mine) / math.sqrt(1.0 - rho * rho)
-                    if arms == 2:
-                        share *= phi(limit[0])
-                    elif arms == 3:
-                        share *= both(limit[0], limit[1], left[0, 1], angle, angle_weight)
-                    else:
-                        share *= all_three(limit, left, angle, angle_weight)
-                    best[r, a] += share
-            best[r, a] = max(best[r, a] / total, 0.0)
+                        limits[i, number] = (theirs - rho * mine) / math.sqrt(1.0 - rho * rho)
+                    number += 1
+            for q in range(number):
+                share[q] /= total
+            for i in range(arms - 1):
+                moved = shift_to(better[r, a, others[i]], share, limits[i], number)
+                for q in range(number):
+                    limits[i, q] += moved
+            for q in range(number):
+                for i in range(arms - 1):
+                    limit[i] = limits[i, q]
+                if arms == 3:
+                    best[r, a] += share[q] * both(limit[0], limit[1], left[0, 1], angle, angle_weight)
+                else:
+                    best[r, a] += share[q] * all_three(limit, left, angle, angle_weight)
+            best[r, a] = max(best[r, a], 0.0)

@@ -120,18 +120,21 @@ class MarginalPosterior:
 
     def _best(self, arms: Int[Array, " B"], rows: Bool[Array, " R"]) -> Float[Array, "Q B"]:
         """Return P(each is the best of these arms) in some replicates."""
-        covariance = self.modes.covariance[rows]
-        if 2 < len(arms) <= MOST_ARMS and self.arms[arms].any(axis=1).all():
-            self._compute(list(self.arms[arms]))
-            curves, signs = zip(*(self._curve(self.arms[arm]) for arm in arms), strict=True)
+        functionals, covariance = self.arms[arms], self.modes.covariance[rows]
+        gaps = functionals[:, None] - functionals
+        better = self._each(gaps.reshape(-1, gaps.shape[-1]), _positive, 0.5)[rows]
+        better = better.reshape(-1, len(arms), len(arms))
+        if 2 < len(arms) <= MOST_ARMS and functionals.any(axis=1).all():
+            self._compute(list(functionals))
+            curves, signs = zip(*(self._curve(functional) for functional in functionals), strict=True)
             if min(signs) > 0:
-                correlation = correlations(self.arms[arms], covariance)
-                return best_of_curves([curve.only(rows) for curve in curves], correlation)
+                chosen = [curve.only(rows) for curve in curves]
+                return best_of_curves(chosen, correlations(functionals, covariance), better)
         chance = np.zeros((len(covariance), len(arms)))
-        for place, arm in enumerate(arms):
-            gaps = self.arms[arm] - np.delete(self.arms[arms], place, axis=0)
-            score = _score(self._each(gaps, _positive, 0.5)[rows])
-            chance[:, place] = orthant(score, correlations(gaps, covariance))
+        for place in range(len(arms)):
+            others = np.arange(len(arms)) != place
+            score = _score(better[:, place, others])
+            chance[:, place] = orthant(score, correlations(gaps[place, others], covariance))
         return chance / chance.sum(axis=1, keepdims=True)
 
     def _of_arms(self, answer: Callable[[Curve, float], Float[Array, " R"]], of_zero: float) -> Float[Array, "R A"]:

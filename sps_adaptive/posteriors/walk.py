@@ -98,17 +98,18 @@ class WalkPosterior(DrawsPosterior):
 
     def _above(self, arm: int, value: Float[Array, "R S"] | float) -> Float[Array, " R"]:
         """Return P(arm > value), where the value may be another one for each draw."""
-        q, sigma = self.cannot[..., arm], self.sigma
+        q, sigma, own = self.cannot[..., arm], self.sigma, self.own[:, [arm]]
         if self.bound is not None:
             part, origin, unit = value / np.maximum(1 - q, 1e-300), np.full_like(sigma, self.bound), sigma
         else:
             q0 = self.cannot[..., self.control]
             part = (value - (1 - q) * q0 - q * q0 / 2) / np.maximum((1 - q) * (1 - q0), 1e-300)
             origin, unit = self.mean_drawn[..., self.control], sigma * np.sqrt(2)
+            if isinstance(value, float):  # then nothing else depends on the control's mean: it is integrated out too
+                origin, own = self.location[:, [self.control]], own + self.own[:, [self.control]]
         inside = np.clip(part, 1e-15, 1 - 1e-15)
         at = origin - unit * ndtri(inside)
-        width = sigma * np.sqrt(self.own[:, [arm]])
-        chance = ndtr((at - self.location[:, [arm]]) / width)
+        chance = ndtr((at - self.location[:, [arm]]) / (sigma * np.sqrt(own)))
         return np.asarray(np.where(part <= 0, 1.0, np.where(part >= 1, 0.0, chance)).mean(axis=1))
 
 

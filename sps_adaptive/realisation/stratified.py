@@ -31,8 +31,8 @@ class Stratified(Blocked):
     draws (Pocock and Simon 1975), and `minimisation` is the way out. After each look all strata begin new blocks, as
     the probabilities may have changed; with looks more frequent than a stratum fills a block, little balance is left.
 
-    The covariates have no effect on outcomes for now: stratifying changes balance, and power only through the numbers
-    on the arms.
+    Stratifying gains power where the covariates are prognostic and the analysis adjusts for them; where no truth gives
+    them effects it changes balance only.
     """
 
     remembers: ClassVar[str] = "the stratum of each patient"

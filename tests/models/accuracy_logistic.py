@@ -58,7 +58,7 @@ def figures(reference):
     found = []
     for patients in SIZES:
         *_, better, normal = near(patients)
-        methods = {"marginal Laplace": better, "plain Laplace": normal}
+        methods = {"the analysis": better, "normal at the mode": normal}
         found.append(
             {
                 "setting": f"{patients} patients",

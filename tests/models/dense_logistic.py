@@ -17,13 +17,13 @@ def data(generator, patients, effect, replicates):
     return arm, x, event
 
 
-def joint(arm, x, event, sd=2.5):
-    """Densities of the log odds of both arms and of the coefficient, on their values; [A, C, T], values, weights."""
+def joint(arm, x, event, sd=2.5, arms=2):
+    """Densities of the log odds of the arms and of the coefficient, on their values; [A, C, T], values, weights."""
     node, weight = np.polynomial.legendre.leggauss(96)
     coefficient, weight = 5 * sd * node, 5 * sd * weight
     value = np.arange(-8 * sd, 8 * sd + STEP / 2, STEP)
     of_arm = []
-    for a in (0, 1):
+    for a in range(arms):
         mine = arm == a
         eta = value[None, :, None] + coefficient[:, None, None] * x[mine]
         of_arm.append(log_expit(np.where(event[mine] == 1, eta, -eta)).sum(axis=2) - value**2 / (2 * sd**2))
@@ -52,3 +52,15 @@ def prob_better(arm, x, event, by=0.0, sd=2.5):
     middle = (weight * mass * gap).sum() / total
     spread = np.sqrt((weight * mass * second).sum() / total - middle**2)
     return (weight * better).sum() / total, middle, spread
+
+
+def prob_best(arm, x, event, arms, sd=2.5):
+    """P(arm is the best)."""
+    density, _, _, weight = joint(arm, x, event, sd, arms)
+    slope = np.gradient(density, STEP, axis=2)
+    below = STEP * (density.cumsum(axis=2) - density / 2) - STEP**2 / 12 * slope
+    chance = []
+    for a in range(arms):
+        others = np.prod([below[b] for b in range(arms) if b != a], axis=0)
+        chance.append((weight * (density[a] * others).sum(axis=1)).sum())
+    return np.array(chance) / np.sum(chance)

@@ -14,7 +14,7 @@ from sps_adaptive.posteriors.laplace import find_modes, marginals
 from sps_adaptive.posteriors.logit import LogisticDensity
 from tests.models import accuracy_logistic
 from tests.models.accuracy import stored
-from tests.models.dense_logistic import data, prob_better
+from tests.models.dense_logistic import data, prob_best, prob_better
 from tests.models.snapshots import random_snapshot, snapshot
 
 ARMS = ("control", "drug")
@@ -105,6 +105,25 @@ def test_mean_and_standard_deviation_of_a_difference_are_near_those_of_dense_qua
             found.prob_better(0, round(lower, 1))[r, 1], abs=2e-3
         )
         assert (upper - lower) / (2 * 1.96) == pytest.approx(sd, rel=0.02)
+
+
+@pytest.mark.parametrize("patients, error", [(24, 0.01), (60, 0.003)])
+def test_the_best_of_three_arms_is_near_that_of_dense_quadrature(patients, error):
+    rng = np.random.default_rng(patients)
+    arm, x = rng.integers(0, 3, (30, patients)), rng.normal(size=(30, patients))
+    event = (rng.random(arm.shape) < expit(-1 + np.array([0, 0, 1.7])[arm] + 0.5 * x)).astype(float)
+    event[::2] = (rng.random(event[::2].shape) < expit(-1 + 0.5 * x[::2])).astype(float)
+    found = fitted(snapshot(arm, event, x, 3), ("a", "b", "c"), covariates=("baseline",))
+    best = found.prob_best(np.ones((30, 3), bool))
+    expected = [prob_best(*each, 3) for each in zip(arm, x, event, strict=True)]
+    np.testing.assert_allclose(best, expected, atol=error)
+
+
+def test_the_mean_difference_of_small_trials_is_as_near_as_the_page_says():
+    arm, x, event, *_ = accuracy_logistic.near(24, 12)
+    found = fitted(snapshot(arm, event, x, 2), covariates=("baseline",)).difference(0, 0.95)[:, 1, 0]
+    expected = [prob_better(*each)[1] for each in zip(arm, x, event, strict=True)]
+    np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 # ------------------------------------------------------------------------------------------- closed cases
