@@ -92,6 +92,8 @@ class Potential(NamedTuple):
     """Oriented outcome: floats, or booleans where it is yes or no."""
     known_at: Float[Array, "R N #A V"]
     """Day on which it is assessed, inf = never; the axis A has length 1 where the arm does not matter."""
+    left_at: Float[Array, "R N #A"] | None = None
+    """Day on which the patient leaves because of the outcome, inf = never; None where nobody does."""
 
 
 class Outcome(NamedTuple):
@@ -99,6 +101,12 @@ class Outcome(NamedTuple):
 
     value: Float[Array, "R N V"]
     known_at: Float[Array, "R N V"]
+    left_at: Float[Array, "R N"] | None = None
+    """As in `Potential`."""
+
+    def leaves_at(self, cohort: Cohort) -> Float[Array, "R N"]:
+        """Return the day on which each patient leaves, whatever the reason; inf = never."""
+        return cohort.dropout_at if self.left_at is None else np.minimum(cohort.dropout_at, self.left_at)
 
 
 class Span(NamedTuple):

@@ -61,13 +61,14 @@ def next_look(
     wait = np.where(cohort.enrolled_at > due[:, None], by[:, None], 0.0)
     wait = np.where(cohort.enrolled_at + wait > closes_at, np.inf, wait)
     moved, then = later(cohort, potential, wait)
-    return NextLook(day, moved, then, outcome._replace(known_at=outcome.known_at + wait[..., None]))
+    left_at = None if outcome.left_at is None else outcome.left_at + wait
+    return NextLook(day, moved, then, outcome._replace(known_at=outcome.known_at + wait[..., None], left_at=left_at))
 
 
 def later(cohort: Cohort, potential: Potential, wait: Float[Array, "R N"]) -> tuple[Cohort, Potential]:
     """Return the patients with all their days later, each by some days of their own; inf for never."""
     moved = cohort._replace(enrolled_at=cohort.enrolled_at + wait, dropout_at=cohort.dropout_at + wait)
-    return moved, potential._replace(known_at=potential.known_at + wait[:, :, None, None])
+    return moved, _moved(potential, wait)
 
 
 def with_them(others: Mapping[str, Potential], before: Cohort, after: Cohort) -> Mapping[str, Potential]:
@@ -75,8 +76,13 @@ def with_them(others: Mapping[str, Potential], before: Cohort, after: Cohort) ->
     if after is before or not others:
         return others
     came = np.where(np.isfinite(before.enrolled_at), before.enrolled_at, 0.0)
-    wait = np.where(np.isfinite(after.enrolled_at), after.enrolled_at - came, np.inf)[:, :, None, None]
-    return {name: potential._replace(known_at=potential.known_at + wait) for name, potential in others.items()}
+    wait = np.where(np.isfinite(after.enrolled_at), after.enrolled_at - came, np.inf)
+    return {name: _moved(potential, wait) for name, potential in others.items()}
+
+
+def _moved(potential: Potential, wait: Float[Array, "R N"]) -> Potential:
+    left_at = None if potential.left_at is None else potential.left_at + wait[:, :, None]
+    return potential._replace(known_at=potential.known_at + wait[:, :, None, None], left_at=left_at)
 
 
 def closed(cohort: Cohort, potential: Potential, day: float) -> tuple[Cohort, Potential]:
@@ -97,7 +103,7 @@ def enrolment_ends(cohort: Cohort, closes_at: float) -> tuple[Int[Array, " R"], 
 def all_settled(day: Float[Array, " R"], cohort: Cohort, outcome: Outcome) -> Float[Array, " R"]:
     """Return the day, if not before `day`, on which all enrolled by then have been assessed or have dropped out."""
     known_at = outcome.known_at[..., -1]
-    settled = np.where(np.isfinite(known_at), known_at, cohort.dropout_at)
+    settled = np.where(np.isfinite(known_at), known_at, outcome.leaves_at(cohort))
     enrolled = cohort.enrolled_at <= day[:, None]
     return np.maximum(day, np.where(enrolled, settled, -np.inf).max(axis=1))
 
@@ -115,7 +121,8 @@ def undisturbed(
         The patients as they came in the end, and the last day of their follow-up.
     """
     cohort, potential = closed(cohort, potential, closes_at)
-    outcome = Outcome(potential.value[:, :, 0], potential.known_at[:, :, 0])
+    left_at = None if potential.left_at is None else potential.left_at[:, :, 0]
+    outcome = Outcome(potential.value[:, :, 0], potential.known_at[:, :, 0], left_at)
     looks: list[tuple[int, float, Cohort, Outcome]] = []
     looked, end = np.full(1, -np.inf), _end(cohort, outcome, closes_at)
     for index in range(schedule.n_looks(cohort.enrolled_at.shape[1])):

@@ -90,7 +90,8 @@ class Replay(NamedTuple):
                 "arm": pd.Categorical.from_codes(arm[enrolled].astype(int), pd.Index(self.scenario.arm_names)),
                 "assessed_month": np.where(is_assessed, assessed_at, np.nan) / DAYS_PER_MONTH,
                 "outcome": np.where(is_assessed, value, np.nan),
-                "dropout_month": np.where(is_assessed, np.nan, self.cohort.dropout_at[0][enrolled]) / DAYS_PER_MONTH,
+                "dropout_month": np.where(is_assessed, np.nan, outcome.leaves_at(self.cohort)[0][enrolled])
+                / DAYS_PER_MONTH,
             }
         )
 

@@ -62,7 +62,8 @@ def cumulative(probabilities: Float[Array, "R A"]) -> Float[Array, "R A"]:
 
 def pick(potential: Potential, arm: Int[Array, "R N"]) -> Outcome:
     """Return what happens to the patients on the arms they were dealt."""
-    return Outcome(_pick(potential.value, arm), _pick(potential.known_at, arm))
+    left_at = None if potential.left_at is None else _pick(potential.left_at[..., None], arm)[..., 0]
+    return Outcome(_pick(potential.value, arm), _pick(potential.known_at, arm), left_at)
 
 
 def _pick(by_arm: Shaped[Array, "R N #A V"], arm: Int[Array, "R N"]) -> Float[Array, "R N V"]:
@@ -103,7 +104,7 @@ def cut(
     pending, enrolled, assessed = np.zeros((3, replicates, n_arms), np.int64)
     total = np.zeros((replicates, n_arms))
     kernels.cut(
-        day, cohort.enrolled_at, cohort.dropout_at, arm, outcome.value, outcome.known_at,
+        day, cohort.enrolled_at, outcome.leaves_at(cohort), arm, outcome.value, outcome.known_at,
         last_enrolled, seen_arm, known, seen, pending, enrolled, assessed, total,
     )  # fmt: skip
     n_pending = pending.sum(axis=1)
@@ -119,7 +120,7 @@ def followed(day: Float[Array, " R"], cohort: Cohort, arm: Int[Array, "R N"], ou
     Until that day, dropout or the last assessment, whichever comes first; 0 for patients not enrolled (`arm` -1). What
     is not known until later, such as a dropout to come, does not enter.
     """
-    end = np.minimum(np.minimum(day[:, None], cohort.dropout_at), outcome.known_at[..., -1])
+    end = np.minimum(np.minimum(day[:, None], outcome.leaves_at(cohort)), outcome.known_at[..., -1])
     return np.where(arm >= 0, np.maximum(end - cohort.enrolled_at, 0.0), 0.0)
 
 
@@ -131,5 +132,5 @@ def n_enrolled_by(day: Float[Array, " R"], cohort: Cohort) -> Int[Array, " R"]:
 def last_day(cohort: Cohort, outcome: Outcome, last_enrolled: Int[Array, " R"]) -> Float[Array, " R"]:
     """Return the day on which the first `last_enrolled` have all been assessed or have dropped out."""
     day = np.full(len(last_enrolled), -np.inf)
-    kernels.last_settled(outcome.known_at, cohort.dropout_at, last_enrolled, day)
+    kernels.last_settled(outcome.known_at, outcome.leaves_at(cohort), last_enrolled, day)
     return day

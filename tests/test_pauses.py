@@ -120,4 +120,6 @@ def outcome_of(potential):
 
 def split_first(part):
     """The first trial alone."""
-    return part.only(slice(0, 1)) if isinstance(part, Cohort) else type(part)(*(values[:1] for values in part))
+    if isinstance(part, Cohort):
+        return part.only(slice(0, 1))
+    return type(part)(*(None if values is None else values[:1] for values in part))

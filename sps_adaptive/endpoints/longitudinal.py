@@ -122,19 +122,17 @@ class Longitudinal(Endpoint):
         score = self._means(cohort, arms, truth) + own[:, :, None, :]
         if shift is not None:
             score = score + shift[..., None]
-        known_at = self.known_at(cohort)
-        if self.dropout is not None:
-            stays = self.dropout.visits(score, self._start(cohort), luck[..., visits:], arms)
-            known_at = np.where(np.arange(visits) < stays[..., None], known_at, np.inf)
-        return Potential(self.sign * score, known_at)
+        if self.dropout is None:
+            return Potential(self.sign * score, self.known_at(cohort))
+        stays = self.dropout.visits(score, self._start(cohort), luck[..., visits:], arms)
+        known_at = np.where(np.arange(visits) < stays[..., None], self.known_at(cohort), np.inf)
+        missed = np.take_along_axis(self._planned(cohort), np.minimum(stays, visits - 1), axis=2)
+        return Potential(self.sign * score, known_at, np.where(stays < visits, missed, np.inf))
 
     def known_at(self, cohort: Cohort) -> Float[Array, "R N 1 V"]:
         """Return the days of the visits, inf for those after the dropout of the population."""
-        planned = cohort.enrolled_at[..., None] + np.array(self.visits_at_months) * DAYS_PER_MONTH
-        if self.window_months:
-            planned += (self.window_months * DAYS_PER_MONTH * (2 * cohort.u_visit - 1))[..., None]
-        planned[planned > cohort.dropout_at[..., None]] = np.inf
-        return planned[:, :, None, :]
+        planned = self._planned(cohort)
+        return np.where(planned > cohort.dropout_at[..., None], np.inf, planned)[:, :, None, :]
 
     def true_values(
         self,
@@ -154,9 +152,9 @@ class Longitudinal(Endpoint):
         unit = f" in {self.unit}" if self.unit else ""
         change = ", analysed as its change since enrolment" if self.outcome == "change_from_baseline" else ""
         months = ", ".join(f"{month:g}" for month in self.visits_at_months[:-1])
-        return (
-            f"a score{unit} at months {months} and {self.assessed_at_month:g}{change}" if months else f"a score{unit}"
-        )
+        visits = f" at months {months} and {self.assessed_at_month:g}" if months else ""
+        leaves = ", on which it depends who leaves" if self.dropout else ""
+        return f"a score{unit}{visits}{change}{leaves}"
 
     def words(self, value: Any) -> str:
         """Return the true value of one arm in a few words."""
@@ -226,6 +224,13 @@ class Longitudinal(Endpoint):
             what = "the correlations with the baseline cannot be beside those of the visits with each other"
             return [(("baseline", "correlation"), what, "bring them nearer to 0, or to each other")]
         return []
+
+    def _planned(self, cohort: Cohort) -> Float[Array, "R N V"]:
+        """Return the days of all visits, if the patient stays."""
+        planned = cohort.enrolled_at[..., None] + np.array(self.visits_at_months) * DAYS_PER_MONTH
+        if self.window_months:
+            planned += (self.window_months * DAYS_PER_MONTH * (2 * cohort.u_visit - 1))[..., None]
+        return planned
 
     def _means(self, cohort: Cohort, arms: tuple[str, ...], truth: LongitudinalTruth) -> Float[Array, "#R #N A V"]:
         fixed = np.stack(

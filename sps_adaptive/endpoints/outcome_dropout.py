@@ -20,7 +20,8 @@ Hazard = Annotated[float, Field(gt=0, lt=1)]
 class OutcomeDropout(Part):
     r"""Dropout between two visits that depends on the score, beside the dropout of the population.
 
-    A patient seen until now misses the next visit t, and all that follow, with the probability
+    A patient seen until now misses the next visit t, and all that follow, and has left on the day it was planned for,
+    with the probability
 
     .. math::
         \operatorname{logit} h_{it} = \operatorname{logit} h + \gamma\,(y_{i,t-1} - r) + \delta\,(y_{it} - r),

@@ -10,6 +10,8 @@ from scipy.special import expit, logit
 from sps_adaptive.contracts import DAYS_PER_MONTH
 from sps_adaptive.endpoints import Longitudinal
 from sps_adaptive.endpoints.score_course import DrugEffect, NaturalCourse, PlaceboResponse, ScoreCourse
+from sps_adaptive.pauses import later
+from sps_adaptive.timeline import cut, last_day, pick
 from tests.contracts.fakes import a_cohort
 
 ARMS = ("placebo", "ivig", "azathioprine")
@@ -167,6 +169,29 @@ def test_without_a_slope_the_hazard_is_as_stated():
     np.testing.assert_allclose(known[:, 2], [0.9**3, 0.9**3, 0.7**3], atol=0.01)
 
 
+def test_who_leaves_has_left_on_the_day_of_the_visit_that_is_missed():
+    """So a final analysis does not wait for them, and they are pending only until then."""
+    part, people = leaving(hazard=0.4), cohort(50)
+    found = potential(part, people)
+    for patient in range(50):
+        for arm in range(3):
+            seen = int(np.isfinite(found.known_at[0, patient, arm]).sum())
+            month = [1, 3, 6, np.inf][seen]
+            expected = people.enrolled_at[0, patient] + month * DAYS_PER_MONTH
+            assert found.left_at[0, patient, arm] == pytest.approx(expected)
+    arm = np.zeros((1, 50), int)
+    outcome = pick(found, arm)
+    last = last_day(people, outcome, np.array([50]))
+    settled = np.minimum(outcome.known_at[..., -1], outcome.left_at)
+    assert np.isfinite(last).all() and last[0] == settled.max()
+    day = np.array([500.0])
+    seen = cut(day, people, arm, outcome, 3)
+    enrolled = people.enrolled_at[0] <= 500
+    assert seen.n_pending[0] == (enrolled & (settled[0] > 500)).sum()
+    moved, then = later(people, found, np.full((1, 50), 30.0))
+    assert last_day(moved, pick(then, arm), np.array([50]))[0] == pytest.approx(last[0] + 30)
+
+
 def test_true_values_are_those_had_nobody_left():
     part = leaving(per_point_seen=2.0)
     truth = part.read(TRUTH)
@@ -244,4 +269,5 @@ def test_it_tells_itself():
     assert part.words(truth["azathioprine"]) == "as placebo, -1.4 in the end"
     assert part.words(truth["placebo"]) == "3.45, 3.85, 4.19 at the visits"
     assert part.words(3.0) == "3"
+    assert leaving().describe() == "a score at months 1, 3 and 6, on which it depends who leaves"
     assert endpoint(visits_at_months=[6], sd=1.0).describe() == "a score"

@@ -37,7 +37,7 @@ def case(seed: int, patients: int, visits: int, drawn: int, kept: int) -> Case:
     rng = np.random.default_rng(seed)
     arm, value, x = trials(rng, drawn, patients, visits, effect=0.5 if patients < 40 else 0.35)
     found = Mmrm(kind="mmrm", **PRIOR).bind(setting()).fit(snapshot(arm, value, x))
-    probability = found.prob_better(0)[:, 2]
+    probability = found._above(2, 0, 0.0)
     order = np.argsort(np.abs(probability - THRESHOLD), kind="stable")[:kept]
     gap = found.difference(0, 0.5)[order, 2, 0]
     normal = ndtr(gap / found._sd(2, 0)[order])

@@ -66,7 +66,8 @@ def test_with_everybody_seen_at_all_visits_earlier_visits_say_nothing_more(visit
     found = everything(model(prior=PRIOR).bind(setting()).fit(snapshot(arm, value, x)), 100)
     last = snapshot(arm, value[..., -1:], x)
     ancova = Ancova(kind="ancova", sd=1.2, sd_patients=2.0, prior=PRIOR).bind(setting()).fit(last)
-    tolerance = {"mean": 1e-12, "sd": 1e-12, "best": max(error, 5e-4), "interval": 5 * error, "difference": 5 * error}
+    # A quantile is off by the error of the probability over the density, which is some 0.1 at the ends.
+    tolerance = {"mean": 1e-12, "sd": 1e-12, "best": max(error, 5e-4), "interval": 10 * error, "difference": 10 * error}
     for name, right in everything(ancova, 100).items():
         np.testing.assert_allclose(found[name], right, atol=tolerance.get(name, error), err_msg=name)
 
@@ -126,7 +127,7 @@ def test_agrees_with_a_gibbs_sampler_that_fills_in_what_is_missing():
     arm, value, x = trials(rng, 1, 15, 3, effect=0.5, leave=0.2)
     fields = {"sd": 1.2, "correlation": 0.3, "sd_patients": 3.0, "slope_patients": 1.5}
     found = model(**fields, prior=PRIOR).bind(setting()).fit(snapshot(arm, value, x))
-    drawn = gibbs(arm[0], value[0], x[0], rng, 6000, **fields, **PRIOR)[200:].reshape(-1, 200, 3)
+    drawn = gibbs(arm[0], value[0], x[0], rng, 4000, **fields, **PRIOR)[200:].reshape(-1, 200, 3)
     for measured, right in (
         (drawn.mean(axis=1), found.mean()[0]),
         ((drawn > 0.4).mean(axis=1), found.prob_above(0.4)[0]),
@@ -140,15 +141,24 @@ def test_agrees_with_a_gibbs_sampler_that_fills_in_what_is_missing():
 # -------------------------------------------------------------------------------------- near the threshold
 
 
+def near_the_threshold(number, allowed):
+    one = STORED["cases"][number]
+    found, right = case(**one["inputs"]), np.array(one["reference"])
+    np.testing.assert_allclose(found.probability, right, atol=allowed)
+    assert ((found.probability > THRESHOLD) == (right > THRESHOLD)).all()
+    return len(right)
+
+
 def test_no_verdict_differs_from_the_reference_near_the_threshold():
-    """The stored references are paths through the visits; with six visits the integrals are coarser."""
-    for one in STORED["cases"]:
-        found, right = case(**one["inputs"]), np.array(one["reference"])
-        allowed = {3: 1e-5, 4: 5e-5, 6: 5e-4}[one["inputs"]["visits"]]
-        np.testing.assert_allclose(found.probability, right, atol=allowed)
-        if one["inputs"]["visits"] < 6:
-            assert ((found.probability > THRESHOLD) == (right > THRESHOLD)).all()
-    assert sum(len(one["reference"]) for one in STORED["cases"] if one["inputs"]["visits"] < 6) >= 300
+    """400 trials of 24 and 60 patients seen three and four times; the references are paths through the visits."""
+    assert sum(near_the_threshold(number, 5e-6 if number < 2 else 5e-5) for number in range(4)) >= 300
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [4, 5])
+def test_no_verdict_differs_with_six_visits(number):
+    """The integrals are coarser in more dimensions."""
+    near_the_threshold(number, 3e-4)
 
 
 @pytest.mark.parametrize("number", [0, 3])
