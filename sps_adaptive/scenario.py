@@ -80,6 +80,12 @@ CONDITIONAL = frozenset({"log_odds", "log_rate", "log_hazard"})
 """Scales on which a true value is that of the average patient: what covariates and sites add is averaged on the scale
 itself, as an analysis that adjusts for them does."""
 
+SCORES = frozenset({"continuous", "longitudinal", "crossover"})
+"""Endpoints to which covariates and sites add points."""
+
+LARGEST_SHIFT = 5.0
+"""Largest effect of a covariate or standard deviation between sites, on log scales: 148 times as much."""
+
 RESERVED = PROSE | {"none", "effects", "site_sd"}
 """No arm, truth or endpoint may be called so: words of the file, and what the tables call a selection of no arm."""
 
@@ -310,11 +316,13 @@ class Scenario(Part):
 
     def true_values(self, truth: str, endpoint: str, cohort: Cohort) -> Float[Array, " A"]:
         """Return the oriented true value of each arm on the scale of the endpoint's analysis, over these patients."""
-        kind, stated = self.endpoints[endpoint], self.truth(truth).of(endpoint)
-        added = self._shift(truth, endpoint, cohort)
-        return kind.true_values(
-            cohort, self.arm_names, kind.read(stated), self.analysis[endpoint].scale, added, self.control
-        )
+        kind, scale = self.endpoints[endpoint], self.analysis[endpoint].scale
+        values, added = kind.read(self.truth(truth).of(endpoint)), self._shift(truth, endpoint, cohort)
+        if added is None or scale not in CONDITIONAL:
+            return kind.true_values(cohort, self.arm_names, values, scale, added, self.control)
+        stated = kind.true_values(cohort, self.arm_names, values, scale, None, self.control)
+        move = np.broadcast_to(kind.sign * added.mean(axis=(0, 1)), stated.shape)
+        return np.asarray(stated + move - (move[self.control] if kind.compares(scale) else 0.0))
 
     def drifts(self, truth: str, endpoint: str) -> bool:
         """Return whether true values change with the month of enrolment; no for values that cannot be read."""
@@ -965,6 +973,7 @@ class Scenario(Part):
                     hint = f"the endpoints are: {', '.join(self.endpoints)}"
                     yield (key, name), f"there is no endpoint '{name}'", hint
         factors = self.population.covariates
+        yield from self._too_large(truth)
         for name, effects in truth.effects.items():
             for covariate, by_level in effects.items():
                 place = ("effects", name, covariate)
@@ -981,6 +990,22 @@ class Scenario(Part):
                             yield (*place, level, "predictive", arm), f"there is no arm '{arm}'", self._the_arms()
         if any(truth.site_sd.values()) and not isinstance(self.population.accrual, Sites):
             yield ("site_sd",), "sites differ, and the accrual names none", "use accrual: {kind: sites, ...}"
+
+    def _too_large(self, truth: TruthSpec) -> Iterator[Place]:
+        """Yield effects beyond all measure, on scales on which each unit multiplies odds, rates, hazards or seconds."""
+        for name in (name for name in self.endpoints if self.endpoints[name].kind not in SCORES):
+            stated: list[tuple[tuple[str | int, ...], float]] = [(("site_sd", name), truth.site_sd.get(name, 0.0))]
+            for covariate, by_level in truth.effects.get(name, {}).items():
+                for level, effect in by_level.items():
+                    place: tuple[str | int, ...] = ("effects", name, covariate, level)
+                    if isinstance(effect, LevelEffect):
+                        stated += [((*place, "prognostic"), effect.prognostic)]
+                        stated += [((*place, "predictive", arm), value) for arm, value in effect.predictive.items()]
+                    else:
+                        stated.append((place, effect))
+            for path, value in stated:
+                if abs(value) > LARGEST_SHIFT:
+                    yield path, f"{value:g} on a log scale is beyond all measure", "2 means about seven times as much"
 
     def _arms_stated(
         self, path: tuple[str | int, ...], stated: dict[str, Any]

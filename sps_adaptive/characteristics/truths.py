@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sps_adaptive.arrays import normal_quantile
 from sps_adaptive.contracts import DAYS_PER_MONTH, Cohort
 from sps_adaptive.scenario import ADAPTIVE
 
@@ -139,7 +140,14 @@ def _true_state(case: _Case) -> TrueState:
 
 def _reference(scenario: Scenario, trials: int) -> Cohort:
     """Return the patients over whom true values are averaged; one trial is enough where none changes with time."""
-    return scenario.draw(REFERENCE_SEED, 0, max(trials, 1))
+    cohort = scenario.draw(REFERENCE_SEED, 0, max(trials, 1))
+    if cohort.site_score is None:
+        return cohort
+    # True values are means over patients, who need not share their sites: every quantile of the sites once.
+    number = cohort.site_score.size
+    place = np.random.default_rng(REFERENCE_SEED).permutation(number)
+    score = normal_quantile((place + 0.5) / number).reshape(cohort.site_score.shape)
+    return cohort._replace(site_score=score)
 
 
 def _in_time(cohort: Cohort, scenario: Scenario) -> Cohort:

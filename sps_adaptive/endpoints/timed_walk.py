@@ -146,7 +146,7 @@ class TimedWalk(Assessed):
         shift: Float[Array, "R N #A"] | None = None,
         control: int = 0,
     ) -> Float[Array, " A"]:
-        """Return the true value of each arm in closed form: averaged over shifts, but for wins of average patients."""
+        """Return the true value of each arm in closed form, averaged over the shifts of patients (pairs, for wins)."""
         from scipy.special import ndtr
 
         middle = np.array([np.log(truth[arm].median) for arm in arms]) + (0.0 if shift is None else shift)
@@ -154,8 +154,9 @@ class TimedWalk(Assessed):
         if scale.startswith("within_"):
             each = walks * ndtr((np.log(float(scale.split("_")[1])) - middle) / self.sd)
         elif scale == "win_probability":
-            middle = np.log([truth[arm].median for arm in arms])
-            faster = ndtr((middle[control] - middle) / (self.sd * np.sqrt(2)))
+            own = np.broadcast_to(middle, (*middle.shape[:-1], len(arms))).reshape(-1, len(arms))
+            rival = np.roll(own[:, [control]], len(own) // 2, axis=0)  # another patient, on the control
+            faster = ndtr((rival - own) / (self.sd * np.sqrt(2))).mean(axis=0)
             other = walks[control]
             each = walks * (1 - other) + walks * other * faster + (1 - walks) * (1 - other) / 2
         elif self.outcome == "speed":

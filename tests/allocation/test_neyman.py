@@ -44,7 +44,7 @@ def test_the_variance_of_the_difference_is_smallest():
 
 @pytest.mark.parametrize("variance", ["known", "common"])
 def test_one_standard_deviation_for_all_is_equal_randomisation(variance):
-    snapshot = a_snapshot(yes_or_no=False)
+    snapshot = a_snapshot(Normal(kind="normal", variance="common", sd=1))
     posterior = Normal(kind="normal", variance=variance, sd=1.2).bind(AnalysisSetting(ARMS)).fit(snapshot)
     found = RULE.probabilities(a_look(posterior, np.ones((6, 3), bool)))
     np.testing.assert_allclose(found, 1 / 3, atol=1e-12)
@@ -52,7 +52,7 @@ def test_one_standard_deviation_for_all_is_equal_randomisation(variance):
 
 def test_standard_deviations_of_the_arms():
     """With no weight on the guess and a flat prior the estimate is that of the sample."""
-    snapshot = a_snapshot(yes_or_no=False, day=900.0)
+    snapshot = a_snapshot(Normal(kind="normal", variance="common", sd=1), day=900.0)
     model = Normal(kind="normal", variance="arm_specific", sd=1.2, sd_patients=0).bind(AnalysisSetting(ARMS))
     found = RULE.probabilities(a_look(model.fit(snapshot), np.ones((6, 3), bool)))
     rows = [r for r in range(6) if (snapshot.arm_known[r] >= 2).all()]

@@ -32,7 +32,7 @@ def test_the_kind_chooses_the_model():
 
 def test_what_they_take():
     assert BetaBinomial.takes == {"binary"}
-    assert Normal.takes == Ancova.takes == {"continuous"}
+    assert Normal.takes == Ancova.takes == {"continuous", "timed_walk"}
     assert [kind.needs_baseline for kind in (BetaBinomial, Normal, Ancova)] == [False, False, True]
 
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import expit, logit
 
 from sps_adaptive.characteristics.truths import true_state
+from sps_adaptive.errors import DesignError
 from sps_adaptive.population.effects import LevelEffect, shift
 from sps_adaptive.scenario import ADAPTIVE
 from sps_adaptive.spec import parse_scenario
@@ -93,3 +94,68 @@ def test_the_average_patient_has_the_stated_log_odds():
     )
     np.testing.assert_allclose(value, logit([0.25, 0.5]))
     assert case.designs()[ADAPTIVE].scale.name == "probability"
+
+
+COUNT = """
+title: everybody on the drug has fewer
+arms: {placebo: {control: true}, drug: {}}
+population:
+  patients: 40
+  accrual: {kind: steady, patients_per_month: 2}
+  covariates: {sex: {female: 0.75, male: 0.25}}
+endpoints: {it: ENDPOINT}
+analysis: {it: MODEL}
+looks: {kind: none}
+allocation: {kind: equal}
+decisions: [{kind: efficacy, probability: 0.975}]
+truths:
+  it:
+    it: {placebo: VALUE, drug: VALUE}
+    effects: {it: {sex: {female: {predictive: {drug: -0.9}}, male: {prognostic: 0.4, predictive: {drug: -0.9}}}}}
+"""
+KINDS = {
+    "count": ("{kind: count, better: lower, assessed_at_month: 1, over_weeks: 4, dispersion: 0.5}",
+              "{kind: negative_binomial, prior: {median: 5}}", "4", -0.9),
+    "time_to_event": ("{kind: time_to_event, better: lower, follow_up_months: 6}", "{kind: weibull}", "0.5", -0.9),
+    "ordinal": ("{kind: ordinal, better: lower, assessed_at_month: 1, lowest: 0, highest: 2}",
+                "{kind: proportional_odds}", "[0.2, 0.3, 0.5]", 0.9),
+    "binary": ("{kind: binary, better: lower, assessed_at_month: 1}", "{kind: logistic}", "0.4", -0.9),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_effect_of_everybody_is_an_effect_of_the_arm(kind):
+    """On scales of the average patient what covariates add is averaged: -0.9 for all on the drug is its effect."""
+    endpoint, model, value, effect = KINDS[kind]
+    text = COUNT.replace("ENDPOINT", endpoint).replace("MODEL", model).replace("VALUE", value)
+    state = true_state(parse_scenario(text), "it")
+    assert state.effect[1] == pytest.approx(effect, abs=1e-9) and state.is_effective[1]
+
+
+def test_the_probability_to_win_a_walk_is_that_of_all_pairs_of_patients():
+    text = (
+        COUNT.replace("ENDPOINT", "{kind: timed_walk, assessed_at_month: 1, sd: 0.5}")
+        .replace("MODEL", "{kind: walk}")
+        .replace("VALUE", "{median: 9, cannot_walk: 0.1}")
+    )
+    state = true_state(parse_scenario(text), "it")
+    rng, n = np.random.default_rng(2), 1_000_000
+    logs = [0.5 * rng.standard_normal(n) + 0.4 * (rng.random(n) < 0.25) - drug for drug in (0.0, 0.9)]
+    stands = [rng.random(n) < 0.1 for _ in range(2)]
+    wins = ~stands[1] & (stands[0] | (logs[1] < logs[0]))
+    assert state.value[1] == pytest.approx(wins.mean() + (stands[0] & stands[1]).mean() / 2, abs=0.003)
+
+
+def test_differences_between_sites_do_not_move_the_mean():
+    """400,000 reference patients at 8 sites: every quantile of the sites once, so that the mean is nearly exact."""
+    text = TEXT.replace("EFFECTS", "site_sd: {response: 0.7}")
+    state = true_state(parse_scenario(text), "it")
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    expected = [(weights * expit(logit(p) + 0.7 * nodes)).sum() / weights.sum() for p in (0.25, 0.5)]
+    np.testing.assert_allclose(state.value, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("given", ["effects: {response: {sex: {male: 30}}}", "site_sd: {response: 9}"])
+def test_effects_beyond_all_measure_are_refused(given):
+    with pytest.raises(DesignError, match="beyond all measure"):
+        scenario(given)
