@@ -9,8 +9,9 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
+from sps_adaptive.endpoints.endpoint import Endpoint
 from sps_adaptive.part import Part
 from sps_adaptive.scenario import Scenario, TruthSpec
 from sps_adaptive.spec import describe
@@ -49,7 +50,29 @@ def page() -> str:
         lines.append(f"## {title}\n")
         for name in sorted(own, key=lambda each: (each != "Scenario", _word(nodes[each], each).lower())):
             lines += _section(_word(nodes[name], name), parts[name], nodes[name])
+            lines += _truth(parts[name])
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _truth(kind: type[BaseModel]) -> list[str]:
+    """Return what the true value of an arm may be, of an endpoint that takes several words."""
+    if not issubclass(kind, Endpoint) or not hasattr(kind, "truth_type"):
+        return []
+    sections = TypeAdapter(kind.truth_type).json_schema()
+    models = dict(sections.get("$defs", {}))
+    if "properties" in sections:
+        models = {sections["title"]: sections} | models
+    if not models:
+        return []
+    lines = ["The true value of an arm:\n", "| section | field | meaning |", "|---|---|---|"]
+    for name, node in models.items():
+        word = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+        lines += [
+            f"| {word} | `{field}` | {_cell(value.get('description', ''))} |"
+            for field, value in node.get("properties", {}).items()
+            if field != "source"
+        ]
+    return [*lines, ""]
 
 
 def _kinds(base: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -139,8 +139,9 @@ Stated = Annotated[Course | list[float] | TruthFields, Field(union_mode="left_to
 class TruthSpec(BaseModel):
     """A state of the world: for each endpoint, its true value on each arm.
 
-    A value is one number, or numbers by month of enrolment where it changes while the trial enrols:
-    ``placebo: {0: 0.45, 18: 0.25}``.
+    What a value may be is the endpoint's to say. For most it is one number, or numbers by month of enrolment where it
+    changes while the trial enrols: ``placebo: {0: 0.45, 18: 0.25}``. Others take several words, such as
+    ``{median: 7.4, cannot_walk: 0.05}``, ``{odds_ratio: 2.1}`` or ``{like: placebo, effect: {size: -1.4}}``.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True, allow_inf_nan=False)
@@ -155,7 +156,8 @@ class TruthSpec(BaseModel):
     """What covariates do to an endpoint, by endpoint, covariate and level: a number is prognostic, added on every arm;
     {prognostic: x, predictive: {ARM: y}} adds more on single arms. Log odds for binary and ordinal endpoints, log
     hazard or log rate for events, log seconds for a timed walk, points for scores. The stated value of an arm is that
-    of a patient to whom nothing is added."""
+    of a patient to whom nothing is added. (What is added to an ordinal endpoint moves towards higher categories, also
+    where lower ones are better; its odds ratios are for better ones.)"""
     site_sd: dict[Name, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict)
     """Standard deviation between sites of what they add, by endpoint, on the same scale."""
 

@@ -225,7 +225,8 @@ def _population(scenario: Scenario) -> str:
             effect = f"with effects on outcomes in {listed([repr(name) for name in matter])}"
         text += f"Known at enrolment: {listed(told)}; {effect}. "
     if population.dropout is None:
-        return text + "Nobody drops out."
+        leaves = any(getattr(endpoint, "dropout", None) for endpoint in scenario.endpoints.values())
+        return text + ("Nobody drops out but for how they are." if leaves else "Nobody drops out.")
     by = population.dropout.by_month
     return text + f"{percent(population.dropout.proportion)} have dropped out by {by:g} months after enrolment."
 

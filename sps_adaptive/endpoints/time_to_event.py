@@ -177,7 +177,7 @@ class TimeToEvent(Endpoint):
                 if not 0 < number < 1:
                     found.append(((arm,), f"a probability of {number:g}", "give a number above 0 and below 1"))
             for number in numbers(value.hazard_ratio) if value.hazard_ratio is not None else []:
-                if not number > 0:
+                if not 0 < number <= 1e6:
                     found.append(((arm, "hazard_ratio"), f"a hazard ratio of {number:g}", "give a number above 0"))
             found += self._hazard_problems(arm, value)
             found += _against_problems(arm, value, alone)
