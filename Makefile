@@ -16,7 +16,7 @@ BENCHMARKS := $(wildcard benchmarks/test_*.py)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate install install-dev test test-slow notebooks coverage bench lint format lock clean
+.PHONY: help simulate install install-dev test test-slow test-long notebooks coverage bench lint format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,9 +32,12 @@ install-dev: $(VENV)/.installed-dev ## the same with the tools for tests, notebo
 test: install-dev ## the tests, without the slow ones
 	$(BIN)/python -m pytest $(ARGS)
 
-test-slow: install-dev ## only the slow tests
-	@$(BIN)/python -m pytest -m slow $(ARGS); code=$$?; \
+test-slow: install-dev ## the slow tests, without those that need minutes each
+	@$(BIN)/python -m pytest -m "slow and not long" $(ARGS); code=$$?; \
 	[ $$code -ne 5 ] || { echo "There are no slow tests."; exit 0; }; exit $$code
+
+test-long: install-dev ## the tests that need minutes each
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 coverage: install-dev ## the tests, with the lines and branches they miss
 	$(BIN)/python -m pytest --cov $(ARGS)

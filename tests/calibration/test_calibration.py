@@ -15,6 +15,7 @@ def test_truths_from_the_prior_lie_anywhere_alike_in_the_posterior(name, patient
         assert found.holds, (arm, found[1:])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("patients", [24, 60])
 @pytest.mark.parametrize("name", CASES)

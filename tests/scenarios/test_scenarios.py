@@ -81,6 +81,7 @@ def test_trials_run_under_every_truth_and_every_fit_converges(name):
         assert all(np.isfinite(each.prob_better).all() for each in record.secondaries)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @each_scenario
 def test_errors_are_near_the_stated_level_where_nothing_works(name):
