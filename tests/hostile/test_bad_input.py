@@ -522,8 +522,8 @@ ONE_MISTAKE = {
         "kind: beta_binomial\n    prior: {alpha: 1, beta: 1,",
         "kind: normal\n    variance: known\n    sd: 1\n    prior: {mean: 0, patients: 1,",
         "kind: normal",
-        "analysis.response.kind: normal does not analyse a binary endpoint",
-        "continuous",
+        "analysis.response.kind: normal is not for an endpoint of kind binary",
+        "use beta_binomial, logistic",
     ),
     "analysis of no such endpoint": (
         STIFFNESS,
