@@ -530,7 +530,7 @@ def _keys_at(document: Document, path: tuple[Key, ...]) -> set[str]:
     data: Any = document.data
     for key in path:
         data = data[key]
-    return set(data)
+    return set(data) if isinstance(data, dict) else set()
 
 
 def _nearest(place: _Place, present: set[str]) -> str:
