@@ -425,7 +425,7 @@ def _said(error: _Error) -> tuple[str, str]:
     if error.kind == "union_tag_not_found":
         return "kind is missing", f"one of: {', '.join(_kinds_possible(place))}"
     if error.kind == "union_tag_invalid":
-        return _unknown_kind(value.get("kind", next(iter(value.values()), "")), _kinds_possible(place))
+        return _unknown_kind(value["kind"], _kinds_possible(place))
     if error.kind in _LIMITS:
         name, words = _LIMITS[error.kind]
         return (

@@ -21,7 +21,7 @@ class CompoundSymmetry(Part):
     This is what a random intercept gives.
     """
 
-    structure: Literal["compound_symmetry"]
+    kind: Literal["compound_symmetry"]
     correlation: Annotated[float, Field(ge=0, lt=1)]
     """Between any two visits."""
 
@@ -36,7 +36,7 @@ class Autoregressive(Part):
     It is that of a first-order autoregression in continuous time; visits need not be at equal distances.
     """
 
-    structure: Literal["autoregressive"]
+    kind: Literal["autoregressive"]
     correlation: Annotated[float, Field(gt=0, lt=1)]
     """Between two visits that are `months` apart."""
     months: Annotated[float, Field(gt=0)] = 1.0
@@ -53,7 +53,7 @@ class Unstructured(Part):
     The matrix must be symmetric with ones on its diagonal, and positive definite.
     """
 
-    structure: Literal["unstructured"]
+    kind: Literal["unstructured"]
     rows: list[list[Annotated[float, Field(ge=-1, le=1)]]]
     """The rows of the matrix, one for each visit."""
 
@@ -64,5 +64,5 @@ class Unstructured(Part):
 
 VisitCorrelation = Annotated[
     CompoundSymmetry | Autoregressive | Unstructured,
-    Field(discriminator="structure"),
+    Field(discriminator="kind"),
 ]

@@ -207,17 +207,6 @@ def events_by_arm(follow: Follow, arms: int) -> Float[Array, "R A"]:
     return np.stack([np.where(follow.arm == a, follow.event, 0.0).sum(axis=1) for a in range(arms)], axis=1)
 
 
-def columns(setting: AnalysisSetting, names: tuple[str, ...], snapshot: Snapshot) -> Float[Array, "R N C"]:
-    """Return an indicator of each level but the first, less its prevalence."""
-    found = []
-    for name in names:
-        factor, levels = list(setting.factors).index(name), setting.factors[name]
-        assert snapshot.strata is not None
-        for level, share in list(enumerate(levels.values()))[1:]:
-            found.append((snapshot.strata[:, :, factor] == level) - share)
-    return np.stack(found, axis=-1) if found else np.zeros((*snapshot.arm.shape, 0))
-
-
 def n_columns(setting: AnalysisSetting, names: tuple[str, ...]) -> int:
     """Return how many columns the covariates have."""
     return sum(len(setting.factors[name]) - 1 for name in names)

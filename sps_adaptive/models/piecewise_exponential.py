@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
+from sps_adaptive.models.covariates import columns
 from sps_adaptive.models.hazards import (
     Follow,
     HazardModel,
     Rows,
     Shared,
-    columns,
     events_by_arm,
     follow_up,
     n_columns,
@@ -103,7 +103,7 @@ class BoundPiecewiseExponential:
         follow = follow_up(snapshot, good)
         arms, basis = len(self.setting.arms), model.basis(end)
         linear = n_columns(self.setting, model.covariates)
-        x = columns(self.setting, model.covariates, snapshot)
+        x = columns(self.setting, model.covariates)(snapshot)
         rows = split(follow, model.widths(end), basis, x)
         shared = Shared(
             np.zeros(basis.shape[1] + linear),

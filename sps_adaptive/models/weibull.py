@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from sps_adaptive.contracts import AnalysisModel, AnalysisSetting, Posterior, Snapshot
+from sps_adaptive.models.covariates import columns
 from sps_adaptive.models.hazards import (
     HazardModel,
     Rows,
     Shared,
-    columns,
     events_by_arm,
     follow_up,
     n_columns,
@@ -99,7 +99,7 @@ class BoundWeibull:
             np.array([model.covariate_sd] * linear + [width] * (width > 0)),
             width > 0,
         )
-        design = columns(self.setting, model.covariates, snapshot)
+        design = columns(self.setting, model.covariates)(snapshot)
         rows = Rows(follow.arm, log_base, log_time, follow.event, design)
         prior = model.gamma(self.setting)
         return sum_out(rows, events_by_arm(follow, len(self.setting.arms)), prior, shared, end, good)

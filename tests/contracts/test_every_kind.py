@@ -68,7 +68,7 @@ HARM = {"kind": "harm", "probability": 0.6}
 
 BASELINE = {"mean": 3.8, "sd": 1.1, "correlation": 0.7}
 
-SYMMETRY = {"structure": "compound_symmetry", "correlation": 0.6}
+SYMMETRY = {"kind": "compound_symmetry", "correlation": 0.6}
 
 LEAVING = {"hazard": 0.2, "reference": 1, "per_point_seen": 0.5, "per_point_unseen": -0.2}
 
@@ -110,7 +110,7 @@ EXAMPLES: dict[tuple[str, str], list[dict[str, Any]]] = {
             "better": "lower",
             "visits_at_months": [1, 2, 6],
             "sd": 1.4,
-            "correlation": {"structure": "autoregressive", "correlation": 0.8},
+            "correlation": {"kind": "autoregressive", "correlation": 0.8},
             "baseline": BASELINE,
             "outcome": "change_from_baseline",
         },

@@ -15,7 +15,7 @@ from sps_adaptive.timeline import cut, last_day, pick
 from tests.contracts.fakes import a_cohort
 
 ARMS = ("placebo", "ivig", "azathioprine")
-SYMMETRY = {"structure": "compound_symmetry", "correlation": 0.6}
+SYMMETRY = {"kind": "compound_symmetry", "correlation": 0.6}
 BASELINE = {"mean": 4.0, "sd": 1.1, "correlation": [0.7, 0.6, 0.5]}
 TRUTH = {
     "placebo": {
@@ -118,7 +118,7 @@ def test_a_change_is_the_score_less_the_baseline():
 
 
 def test_an_autoregressive_correlation_falls_with_time():
-    part = endpoint(correlation={"structure": "autoregressive", "correlation": 0.8, "months": 2})
+    part = endpoint(correlation={"kind": "autoregressive", "correlation": 0.8, "months": 2})
     np.testing.assert_allclose(part.correlation.matrix(np.array([1, 3, 6]))[0], [1, 0.8, 0.8**2.5])
 
 
@@ -217,13 +217,13 @@ def test_uniforms_are_those_that_are_used():
         ({"outcome": "change_from_baseline"}, ("outcome",)),
         ({"baseline": BASELINE | {"correlation": [0.5, 0.5]}}, ("baseline", "correlation")),
         ({"baseline": BASELINE | {"correlation": [0.9, -0.9, 0.9]}}, ("baseline", "correlation")),
-        ({"correlation": {"structure": "unstructured", "rows": [[1, 0.5], [0.5, 1]]}}, ("correlation", "rows")),
+        ({"correlation": {"kind": "unstructured", "rows": [[1, 0.5], [0.5, 1]]}}, ("correlation", "rows")),
         (
-            {"correlation": {"structure": "unstructured", "rows": [[1, 0.5, 0], [0.4, 1, 0], [0, 0, 1]]}},
+            {"correlation": {"kind": "unstructured", "rows": [[1, 0.5, 0], [0.4, 1, 0], [0, 0, 1]]}},
             ("correlation", "rows"),
         ),
         (
-            {"correlation": {"structure": "unstructured", "rows": [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]}},
+            {"correlation": {"kind": "unstructured", "rows": [[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]]}},
             ("correlation",),
         ),
     ],

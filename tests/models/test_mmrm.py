@@ -332,7 +332,7 @@ def test_predicted_scores_and_what_cannot_be():
         better="higher",
         visits_at_months=[1, 3],
         sd=1.0,
-        correlation={"structure": "compound_symmetry", "correlation": 0.5},
+        correlation={"kind": "compound_symmetry", "correlation": 0.5},
     )
     trial = AnalysisSetting(("placebo", "low", "high"), endpoint=endpoint)
     generator = np.random.default_rng(14)
